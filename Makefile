@@ -1,0 +1,156 @@
+# berth - one non-recursive Makefile. `make help` lists the targets.
+#
+#   MODE=debug|release|asan|ubsan|coverage   where: build/MODE-ARCH/
+#   CC=gcc|clang  CROSS_COMPILE=aarch64-linux-gnu-  HOSTCC=cc  PKG_CONFIG=…
+#   DESTDIR= PREFIX=/usr/local               for install
+#   BERTH_NO_INSTALL=1                       never install packages
+
+MODE   ?= release
+PREFIX ?= /usr/local
+HOSTCC ?= cc
+ifeq ($(origin CC),default)
+CC := $(CROSS_COMPILE)gcc
+endif
+ifneq ($(CROSS_COMPILE),)
+PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
+endif
+PKG_CONFIG ?= pkg-config
+OBJCOPY    ?= $(CROSS_COMPILE)objcopy
+STRIP      ?= $(CROSS_COMPILE)strip
+
+ifeq ($(filter $(MODE),debug release asan ubsan coverage),)
+$(error MODE=$(MODE): use debug, release, asan, ubsan or coverage)
+endif
+
+O := build/$(MODE)$(if $(CROSS_COMPILE),-$(CROSS_COMPILE:-=))
+VERSION := 0.1.0
+
+# ---- flags --------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wswitch-enum -Wwrite-strings -Wundef -Wpointer-arith -Wformat=2
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed
+
+CFLAGS_release  := -O2 -g -D_FORTIFY_SOURCE=2
+CFLAGS_debug    := -O0 -g
+CFLAGS_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		   -fno-omit-frame-pointer
+CFLAGS_ubsan    := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined
+CFLAGS_coverage := -O0 -g --coverage
+LDFLAGS_asan     := -fsanitize=address,undefined
+LDFLAGS_ubsan    := -fsanitize=undefined
+LDFLAGS_coverage := --coverage
+
+BASE_CFLAGS = -std=c17 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -I. -I$(O)/gen $(WARN) \
+	$(WERROR) $(HARDEN) $(CFLAGS_$(MODE))
+WERROR ?= $(if $(CI),-Werror)
+
+# ---- what is linked into what -------------------------------------------------------------------
+# Each program names its libraries; `make lint` checks the result with ldd.
+BERTH_LIBS  := libnl-3.0 libnl-route-3.0 libmnl libcap libseccomp inih jansson
+WORKER_LIBS := libarchive
+
+base_src    := $(wildcard supervisor/base/*.c)
+leaf_src    := $(wildcard cgroups/*.c netns/*.c images/*.c)
+config_src  := $(wildcard config/*.c)
+runtime_src := $(wildcard supervisor/runtime/*.c)
+core_src    := $(wildcard supervisor/core/*.c)
+cmd_src     := $(wildcard supervisor/cmd/*.c)
+worker_src  := $(wildcard images/worker/*.c)
+unit_tests  := $(wildcard tests/unit/test_*.c)
+
+lib_src     := $(base_src) $(leaf_src) $(config_src) $(runtime_src) $(core_src)
+lib_obj     := $(lib_src:%.c=$(O)/%.o)
+cmd_obj     := $(cmd_src:%.c=$(O)/%.o)
+worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o)
+test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
+init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
+probe_bin   := $(if $(wildcard tests/probe/probe.c),$(O)/tests/probe)
+
+PROGRAMS := $(if $(cmd_src),$(O)/berth) $(if $(worker_src),$(O)/berth-worker)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all help deps run check soak lint install fuzz bench compdb clean unit tests format
+
+all: $(PROGRAMS) ## build the programs into build/MODE/
+
+help: ## this list
+	@echo 'berth $(VERSION): make TARGET [MODE=debug|release|asan|ubsan|coverage] [CC=gcc|clang]'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+# ---- compiling ----------------------------------------------------------------------------------
+berth_cflags  = $(shell $(PKG_CONFIG) --cflags $(BERTH_LIBS))
+berth_libs    = $(shell $(PKG_CONFIG) --libs $(BERTH_LIBS))
+worker_cflags = $(shell $(PKG_CONFIG) --cflags $(WORKER_LIBS))
+worker_libs   = $(shell $(PKG_CONFIG) --libs $(WORKER_LIBS))
+
+$(O)/images/worker/%.o: images/worker/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(worker_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(berth_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/libberth.a: $(lib_obj)
+	@rm -f $@
+	$(CROSS_COMPILE)ar rcs $@ $^
+
+$(O)/berth: $(cmd_obj) $(init_blob) $(O)/libberth.a
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $(cmd_obj) $(init_blob) $(O)/libberth.a \
+		$(berth_libs)
+
+$(O)/berth-worker: $(worker_obj)
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(worker_libs)
+
+# What RunInit= puts into a container: static, without a C library, embedded in berth.
+$(O)/berth-init: supervisor/init/init.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -Os $(WARN) $(WERROR) -I. -nostdlib -static -ffreestanding -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -fno-pie -no-pie -Wl,--build-id=none,-z,noexecstack -s \
+		-o $@ $<
+
+$(O)/gen/init_blob.o: $(O)/berth-init supervisor/init/blob.S
+	@mkdir -p $(@D)
+	$(CC) -DBLOB='"$<"' -c supervisor/init/blob.S -o $@
+
+$(O)/tests/probe: tests/probe/probe.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) -static -o $@ $<
+
+$(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs) \
+		$(shell $(PKG_CONFIG) --libs cmocka)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+
+# ---- proving ------------------------------------------------------------------------------------
+deps: ## install what building and testing need (apt), or say what is missing
+	@tests/lib/deps.sh all
+
+tests: $(PROGRAMS) $(test_bin) $(probe_bin)
+
+unit: $(test_bin) ## the unit tests alone: no root needed
+	@tests/lib/unit.sh $(test_bin)
+
+check: ## install what the tests need, build, run all tests
+	@tests/lib/deps.sh check
+	@+$(MAKE) --no-print-directory tests
+	@tests/lib/check.sh $(O)
+
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, arrows, what each program links
+	@tests/lint/lint.sh $(O)
+
+format: ## let clang-format rewrite the tree
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+compdb: ## compile_commands.json for editors and clang-tidy
+	@tests/lint/compdb.sh '$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags)' > compile_commands.json
+
+install: all ## DESTDIR= PREFIX=
+	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth
+	install -Dm755 $(O)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth-worker
+
+clean: ## remove build/
+	rm -rf build compile_commands.json

@@ -1,0 +1,95 @@
+/* One tree of cgroup v2 directories that is ours: make, kill, observe, remove. */
+#ifndef BERTH_CGROUPS_CGROUP_H
+#define BERTH_CGROUPS_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cgroups/limits.h"
+#include "supervisor/base/err.h"
+
+/* Controllers that berth uses, as bits. */
+enum { CGROUP_CPU = 1, CGROUP_MEMORY = 2, CGROUP_PIDS = 4 };
+
+struct cgroup_tree {
+	int fd;               /* the directory of our tree, e.g. /sys/fs/cgroup/berth; -1: none */
+	unsigned controllers; /* enabled for the leaves */
+	bool hybrid;          /* controllers are bound to cgroup v1 somewhere */
+	bool delegated;       /* below a subtree that systemd delegated to us */
+	char path[256];       /* of the directory, in our mount namespace */
+};
+
+/*
+ * cgroup_tree_open - find the cgroup2 hierarchy and make our tree in it
+ *
+ * Where: in the subtree that was delegated to us (xattr user.delegate or trusted.delegate of our
+ *        own cgroup is "1": then the tree is our own cgroup, and `name` is not used), else the
+ *        directory `name` at the top of the hierarchy, wherever mountinfo says it is mounted;
+ *        where it is not mounted at all, at `mount_at` (made by us), unless that is NULL.
+ * Gives: the calling process moved into NAME/supervisor, controllers enabled for NAME/c and
+ *        NAME/workers. A controller that is missing (bound to v1, not compiled in, not delegated)
+ *        is not an error here: it is absent from ret->controllers.
+ * Fails: -ENODEV: no cgroup2 in this kernel; the errno of mount, mkdir or write, with words.
+ */
+int cgroup_tree_open(
+	struct cgroup_tree *ret, const char *name, const char *mount_at, struct err *err);
+void cgroup_tree_done(struct cgroup_tree *tree);
+/* Removes the empty directories of the tree, deepest first, the process itself moved out. */
+int cgroup_tree_remove(struct cgroup_tree *tree, struct err *err);
+
+/* What could not be enforced and was dropped, in words for `status` and `check`. */
+struct cgroup_dropped {
+	char text[200];
+};
+
+/*
+ * cgroup_make - a new leaf with its limits, before anything runs in it
+ *
+ * Needs:  `path` below the tree, "c/web/17" (parents are made); it must not exist: a cgroup that
+ *         was killed through cgroup.kill kills later children at birth, so none is used twice.
+ * Gives:  a directory descriptor (O_RDONLY|O_DIRECTORY, fit for CLONE_INTO_CGROUP), limits written,
+ *         the device filter attached, memory.oom.group=1 where memory is controlled.
+ * Blocks: never on anything but the kernel's cgroup mutex.
+ * Fails:  -ENOTSUP for a written limit without its controller; the message names the key's cure
+ *         (e.g. cgroup_enable=memory on the kernel command line). Nothing is left behind.
+ */
+int cgroup_make(struct cgroup_tree *tree, const char *path, const struct cgroup_limits *limits,
+	struct cgroup_dropped *dropped, struct err *err);
+/* An existing directory below the tree: its descriptor or -errno. */
+int cgroup_open(const struct cgroup_tree *tree, const char *path);
+/* Could these limits be enforced here? For `berth check` and before a start. 0 or -ENOTSUP. */
+int cgroup_limits_check(
+	const struct cgroup_tree *tree, const struct cgroup_limits *limits, struct err *err);
+
+/* cgroup_kill - SIGKILL to everything in it (cgroup.kill; before 5.14: freeze, kill each, thaw). */
+int cgroup_kill(int fd);
+/* 1 when a process lives in it or below it, 0 when not, -errno. */
+int cgroup_populated(int fd);
+/* The cgroup.events file: poll it for POLLPRI, then call cgroup_populated. */
+int cgroup_events_open(int fd);
+/* The pids in it (not below): how many, at most `max`, or -errno. */
+ssize_t cgroup_pids(int fd, pid_t *pids, size_t max);
+
+/* memory.events and friends; absent files count as zero. */
+struct cgroup_usage {
+	uint64_t memory_current, memory_peak; /* bytes */
+	uint64_t oom_kills;                   /* memory.events oom_kill */
+	uint64_t pids_current, pids_max_hits; /* pids.current, pids.events max */
+	uint64_t cpu_usec;                    /* cpu.stat usage_usec */
+};
+void cgroup_usage(int fd, struct cgroup_usage *ret);
+
+/*
+ * cgroup_remove - rmdir of a leaf (memory.reclaim first, where there is one)
+ *
+ * Gives: 0, also when it is not there. -EBUSY while something lives in it. Children first.
+ */
+int cgroup_remove(const struct cgroup_tree *tree, const char *path);
+
+/* Calls back for each child directory of `path`; a callback's non-zero result ends the walk. */
+int cgroup_each(const struct cgroup_tree *tree, const char *path,
+	int (*each)(const char *name, void *data), void *data);
+
+#endif

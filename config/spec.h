@@ -1,0 +1,101 @@
+/* What one container (or native service) is, wholly decided: no key, no image, no default is left
+ * to look up. Bundles the shapes of the leaves; all strings and arrays live in the set's arena. */
+#ifndef BERTH_CONFIG_SPEC_H
+#define BERTH_CONFIG_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "cgroups/limits.h"
+#include "images/root_spec.h"
+#include "netns/net_spec.h"
+#include "supervisor/base/str.h"
+
+struct rlimit_spec {
+	bool set;
+	uint64_t soft, hard; /* RLIM_INFINITY (UINT64_MAX) for infinity */
+};
+
+struct process_spec {
+	struct strv argv; /* ENTRYPOINT/CMD/Exec=/Entrypoint= resolved; empty only with hold_open */
+	struct strv env;  /* "KEY=value"; PATH always there */
+	const char *cwd;  /* never NULL */
+	/* Resolved inside the root by the builder: a name or a number each; NULL: root, its group. */
+	const char *user;
+	const char *group;
+	struct strv groups; /* GroupAdd=: names or numbers; "keep-groups" is refused by config */
+
+	/* Bit N is capability N. */
+	uint64_t
+		caps_root; /* bounding, permitted and effective set when the process runs as uid 0 */
+	uint64_t caps_other; /* when it does not; then also ambient, as podman's AddCapability= */
+	bool no_new_privs;
+	bool seccomp_off;         /* SeccompProfile=unconfined */
+	const char *seccomp_path; /* a profile in JSON on the host; NULL: the built-in one */
+	struct rlimit_spec rlimits[RLIM_NLIMITS];
+	int32_t oom_score_adj;
+	uint32_t umask;
+	bool tty;             /* a terminal of its own (run -t, exec -t) */
+	const char *tty_path; /* StandardInput=tty: this host terminal is 0, 1, 2; else NULL */
+};
+
+enum mount_kind {
+	MOUNT_BIND,   /* source: absolute host path */
+	MOUNT_VOLUME, /* source: the volume's directory on the host, made when missing */
+	MOUNT_TMPFS,
+	MOUNT_FILE, /* source: a host file, read-only, shown at target: secrets */
+};
+
+struct mount_spec {
+	enum mount_kind kind;
+	const char *source;
+	const char *target; /* absolute, in the container */
+	bool readonly, noexec, nosuid, nodev;
+	bool recursive;     /* rbind */
+	bool shared, slave; /* propagation; neither: private */
+	bool chown;         /* :U: owned by the container's user */
+	bool copy_up;       /* a new, empty volume gets what the image has there */
+	uint64_t size;      /* MOUNT_TMPFS: bytes; 0: half of the memory */
+	uint32_t mode;      /* MOUNT_TMPFS, MOUNT_FILE; MOUNT_VOLUME when made */
+	uint32_t uid, gid;  /* MOUNT_FILE; MOUNT_VOLUME when made, from [Volume] User=/Group= */
+	const char *origin; /* "web.container:12", for messages */
+};
+
+struct device_spec {
+	const char *host;   /* /dev/ttyUSB0 */
+	const char *target; /* path in the container */
+	bool read, write, mknod;
+	bool optional; /* "-/dev/x": skipped when missing */
+};
+
+struct container_spec {
+	const char *name; /* ContainerName= or the unit's stem: name_valid() */
+	bool native;      /* a .service: no namespaces, no root, host's network */
+	struct root_spec root;
+	struct cgroup_limits limits;
+	struct net_spec net;
+	struct process_spec process;
+
+	const struct mount_spec *mounts; /* in the order to mount: shorter targets first */
+	size_t nmounts;
+	const struct device_spec *devices; /* AddDevice= */
+	size_t ndevices;
+	const char *hostname;
+	struct strv sysctls; /* "net.core.somaxconn=1024", already checked to be namespaced */
+	struct strv mask;    /* Mask=: more paths to mask */
+	struct strv unmask;  /* Unmask=: paths of the default list that are left open, or "ALL" */
+	uint64_t shm_size;   /* bytes of /dev/shm */
+	bool run_init;       /* RunInit= */
+	bool hold_open; /* HoldOpen=: pause process when there is nothing to run, or after exit 0 */
+	bool notify_socket;   /* NOTIFY_SOCKET is bind-mounted and set */
+	const char *timezone; /* Timezone=: a zoneinfo name, "local", or NULL */
+
+	/* Text of the files bind-mounted over /etc; NULL: none is mounted (host network: the host's). */
+	const char *hosts;
+	const char *resolv_conf;
+
+	struct strv labels; /* "key=value" */
+};
+
+#endif

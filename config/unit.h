@@ -1,0 +1,134 @@
+/* Units: what the files say, resolved into one checked set. */
+#ifndef BERTH_CONFIG_UNIT_H
+#define BERTH_CONFIG_UNIT_H
+
+#include "config/spec.h"
+#include "supervisor/base/arena.h"
+#include "supervisor/base/err.h"
+
+enum unit_kind { UNIT_CONTAINER, UNIT_SERVICE, UNIT_NETWORK, UNIT_VOLUME, UNIT_TARGET };
+
+enum service_type { TYPE_SIMPLE, TYPE_EXEC, TYPE_ONESHOT, TYPE_NOTIFY };
+enum restart_policy {
+	RESTART_NO,
+	RESTART_ALWAYS,
+	RESTART_ON_SUCCESS,
+	RESTART_ON_FAILURE,
+	RESTART_ON_ABNORMAL,
+	RESTART_ON_ABORT,
+	RESTART_ON_WATCHDOG,
+};
+enum notify_mode {
+	NOTIFY_NO,      /* ready when started */
+	NOTIFY_YES,     /* ready at READY=1 on its notify socket */
+	NOTIFY_HEALTHY, /* ready at the first successful health probe */
+};
+
+/* Exit codes and signals as a set: SuccessExitStatus= and RestartPreventExitStatus=. */
+struct exit_set {
+	uint64_t codes[4]; /* bit N: exit code N */
+	uint64_t signals;  /* bit N: killed by signal N */
+};
+
+struct health_spec {
+	struct strv argv;                         /* empty: no probe */
+	uint64_t interval, timeout, start_period; /* ns */
+	uint32_t retries;
+};
+
+/* How the supervisor treats it. Times are nanoseconds; NSEC_NEVER: no limit. */
+struct service_spec {
+	enum service_type type;
+	enum restart_policy restart;
+	uint64_t restart_delay;     /* RestartSec= */
+	uint32_t restart_steps;     /* RestartSteps= */
+	uint64_t restart_max_delay; /* RestartMaxDelaySec= */
+	uint64_t stable;            /* StableSec=: up this long, the delay starts anew */
+	uint64_t start_timeout;     /* TimeoutStartSec= */
+	uint64_t stop_timeout;      /* StopTimeout=, TimeoutStopSec= */
+	int stop_signal;
+	struct exit_set success; /* besides 0 */
+	struct exit_set no_restart;
+	enum notify_mode notify;
+	struct health_spec health;
+	uint64_t log_size;  /* bytes of a segment */
+	uint32_t log_count; /* segments kept */
+};
+
+/* Indexes into the set's units. */
+struct unit_list {
+	const uint32_t *v;
+	size_t n;
+};
+
+struct unit {
+	enum unit_kind kind;
+	const char *stem; /* "web" */
+	const char *id;   /* "web.container" */
+	const char *file; /* the main file's path */
+	const char *description;
+	struct unit_list after; /* Before= of others is folded in */
+	struct unit_list requires;
+	struct unit_list wants;
+	struct unit_list networks; /* the .network units it is attached to */
+	bool wanted; /* starts at boot: [Install] WantedBy= of a reached target, or Wants= from one */
+	struct container_spec *spec; /* UNIT_CONTAINER, UNIT_SERVICE */
+	struct service_spec service;
+	struct net_bridge *bridge; /* UNIT_NETWORK */
+	const char *volume_path;   /* UNIT_VOLUME: the directory on the host */
+	uint64_t hash; /* of everything that decides how it is created; equal: nothing to do */
+};
+
+/* [Supervisor] of berth.conf. */
+struct supervisor_conf {
+	const char *state_dir;  /* /var/lib/berth */
+	const char *run_dir;    /* /run/berth */
+	const char *log_dir;    /* STATE_DIR/logs */
+	const char *log_level;  /* NULL: notice */
+	struct strv image_path; /* ImagePath= */
+	enum restart_policy default_restart;
+	bool default_caps_none; /* DefaultCapabilities=none */
+	uint64_t watchdog;      /* RuntimeWatchdogSec=, ns; 0: off */
+	uint64_t shutdown_max;  /* ShutdownTimeoutSec=, ns */
+};
+
+/* A complaint about the set, for `berth check` and the log. */
+struct problem {
+	bool is_error;
+	const char *file; /* NULL: about the set as a whole */
+	unsigned line;    /* 0: about the whole file */
+	const char *text; /* "Memroy: unknown key; did you mean Memory?" */
+};
+
+struct unit_set {
+	struct arena arena;
+	struct supervisor_conf conf;
+	char instance[17]; /* hash of the state directory, hex */
+	struct unit *units;
+	size_t nunits;
+	struct problem *problems;
+	size_t nproblems;
+	size_t nerrors; /* of those problems */
+	/* The network of the whole set, for net_bridge_ensure and net_ruleset_apply. */
+	const struct net_bridge **bridges;
+	size_t nbridges;
+	struct net_port *ports;
+	size_t nports;
+};
+
+/*
+ * unit_set_load - read, resolve and check everything
+ *
+ * Needs: `config_dir` one directory, or NULL for the search path (/run/berth/units, /etc/berth,
+ *        /usr/lib/berth).
+ * Gives: a set, also when it has errors: then set->nerrors > 0 and it must not be started. Reads
+ *        leases below STATE_DIR/leases and assigns addresses, writes nothing.
+ * Blocks: on the disk. Fails: -ENOMEM, or the directory cannot be read at all.
+ */
+int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err);
+void unit_set_done(struct unit_set *set);
+
+/* By "web", "web.container", "web.service" or ContainerName=. NULL: none. */
+struct unit *unit_find(const struct unit_set *set, const char *name);
+
+#endif

@@ -1,0 +1,31 @@
+/* Assembles a container's root file system. Called by the builder, in a mount namespace of its own. */
+#ifndef BERTH_IMAGES_ROOTFS_H
+#define BERTH_IMAGES_ROOTFS_H
+
+#include <stddef.h>
+
+#include "images/root_spec.h"
+#include "supervisor/base/err.h"
+
+/*
+ * rootfs_prepare - the lower directory of a root, made available
+ *
+ * ROOT_DIR: checked to be a directory. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
+ * into IMG_DIR/HASH (hash of device, inode, size, mtime and path), once; a half-made one is
+ * never used (tmp name + rename) and a stale one is removed.
+ * Blocks: for as long as unpacking takes. Gives: the path in ret (size bytes).
+ */
+int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char *worker, char *ret,
+	size_t size, struct err *err);
+
+/*
+ * rootfs_mount - mount the root at `where`, an existing directory
+ *
+ * Needs: a private mount namespace (mounts must not propagate).
+ * Gives: overlay(lower, tmpfs upper of upper_size), or a recursive read-only bind when
+ *        spec->readonly; never the lower itself writable. Unmounting is by leaving the namespace.
+ */
+int rootfs_mount(
+	const struct root_spec *spec, const char *lower, const char *where, struct err *err);
+
+#endif

@@ -1,0 +1,99 @@
+/* The doors of the network leaf. Everything is done over netlink by us; no tool is run. */
+#ifndef BERTH_NETNS_NET_H
+#define BERTH_NETNS_NET_H
+
+#include <sys/types.h>
+
+#include "netns/net_spec.h"
+#include "supervisor/base/err.h"
+
+/* "10.1.2.3", "10.1.2.0/24", "fd00::1/64": 0 or -EINVAL. Without a prefix it is 32 or 128. */
+int net_addr_parse(const char *text, struct net_addr *ret);
+struct net_addr_text {
+	char text[64];
+};
+/* With the prefix length when it is a subnet's, i.e. `with_prefix`. */
+struct net_addr_text net_addr_print(const struct net_addr *addr, bool with_prefix);
+bool net_addr_equal(const struct net_addr *a, const struct net_addr *b);
+/* Do two subnets share an address? */
+bool net_addr_overlap(const struct net_addr *a, const struct net_addr *b);
+bool net_addr_in(const struct net_addr *subnet, const struct net_addr *addr);
+
+/*
+ * net_bridge_ensure - the bridge exists, is up, has its gateway addresses and MTU
+ *
+ * Idempotent; makes what is missing, in the network namespace of the caller. An interface of that
+ * name that is no bridge, or that carries no "berth:INSTANCE" alias of ours, is refused (-EEXIST).
+ * Blocks: for a netlink answer.
+ */
+int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, struct err *err);
+
+/*
+ * net_ruleset_apply - masquerade and published ports of the whole declared set, as one batch
+ *
+ * Gives: the nf_tables table "berth-INSTANCE" (family inet) replaced in one transaction: all or
+ *        nothing. Ports answer from outside, from the host and on the host's loopback. Also turns on
+ *        net.ipv4.ip_forward (and ipv6 when a bridge has IPv6) and route_localnet on our bridges.
+ *        With nothing to say (no bridge) the table is removed and no sysctl is touched.
+ */
+int net_ruleset_apply(const char *instance, const struct net_bridge *const *bridges,
+	size_t nbridges, const struct net_port *ports, size_t nports, struct err *err);
+int net_ruleset_remove(const char *instance, struct err *err);
+
+/*
+ * netns_ensure - the pinned network namespace at `pin` (a path on a private mount), made if missing
+ *
+ * Gives: a namespace descriptor. A stale pin (a file that is not a mount of nsfs) is replaced. Inside
+ *        a new one `lo` is up. *ret_made says whether it is new. The caller's namespace is unchanged.
+ */
+int netns_ensure(const char *pin, bool *ret_made, struct err *err);
+/* Unmounts and removes the pin; 0 also when there is none. */
+int netns_remove(const char *pin);
+
+/*
+ * net_attach - veth pair, addresses, default routes of every iface; idempotent
+ *
+ * Needs: the bridges to exist, CAP_NET_ADMIN in both namespaces; called in the host's namespace.
+ * Gives: all interfaces up with their addresses in `netns_fd` (IPv6 without duplicate address
+ *        detection: they are leased), or, on failure, none of those it made.
+ */
+int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
+/* Removes the host ends (17 ms each: never from the loop). Missing ones are fine. */
+int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
+/*
+ * net_clear - what a killed run left in a kept namespace is taken away before the next
+ *
+ * Sockets are destroyed by INET_DIAG (SOCK_DESTROY, where the kernel has it), foreign addresses and
+ * routes removed, then net_attach's state is true again.
+ */
+int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
+
+/* Removes every link whose alias is "berth:INSTANCE:…" and is not wanted: veths and bridges. */
+int net_prune(const char *instance,
+	bool (*wanted)(const char *ifname, const char *alias, void *data), void *data,
+	struct err *err);
+
+/* The name of a bridge for a network ("br-" + up to 11 characters) and of a host end; both for
+ * INTERFACE NAMES of at most 15 bytes. */
+void net_bridge_ifname(const char *network, char ret[static 16]);
+void net_host_ifname(const char *instance, const char *unit, unsigned index, char ret[static 16]);
+
+/*
+ * Leases: an address for each (network, unit), stable over restarts and reboots.
+ *
+ * The file is text, one "ADDRESS UNIT" a line, below `dirfd` by the network's name. hash first,
+ * probe linearly, skip gateway, network and broadcast, and those in `taken`.
+ */
+struct net_lease {
+	const char *unit;
+	struct net_addr fixed; /* IP= was given: family not 0 */
+	struct net_addr addr;  /* the result */
+};
+/* Fills addr of each; a stored lease wins over the hash, a fixed address over a stored lease. Fails:
+ * -ENOSPC the subnet is full, -EADDRINUSE two fixed ones are equal, -EINVAL outside the subnet. */
+int net_lease_assign(const struct net_addr *subnet, const struct net_addr *gateway,
+	struct net_lease *leases, size_t n, const char *stored, struct err *err);
+/* The text for the file (for file_replace_at): the length, or -ENOSPC when `size` is too small. */
+ssize_t net_lease_print(const struct net_lease *leases, size_t n, char *buf, size_t size);
+
+#endif
