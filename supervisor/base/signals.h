@@ -1,0 +1,16 @@
+/* Names of signals, as StopSignal=, `berth kill -s` and the messages use them. */
+#ifndef BERTH_BASE_SIGNALS_H
+#define BERTH_BASE_SIGNALS_H
+
+/*
+ * signal_from_name - "SIGTERM", "term", "15", "SIGRTMIN+3", "RTMAX-1", in any case
+ *
+ * Gives: the number (1 to 64), or -EINVAL. The real-time numbers are the kernel's as libc shows
+ *        them: SIGRTMIN is 34.
+ */
+int signal_from_name(const char *name);
+
+/* signal_name - "SIGTERM", "SIGRTMIN+3"; NULL for a number that is no signal. */
+const char *signal_name(int number);
+
+#endif
