@@ -14,6 +14,7 @@
 
 struct rlimit_spec {
 	bool set;
+	bool builtin;        /* a default of ours: clamped to what this system allows */
 	uint64_t soft, hard; /* RLIM_INFINITY (UINT64_MAX) for infinity */
 };
 

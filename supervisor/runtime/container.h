@@ -30,6 +30,7 @@ struct container_env {
 	const char *state_dir;    /* /var/lib/berth: volumes/ below it */
 	const char *worker;       /* path of berth-worker */
 	struct cgroup_tree *tree; /* its fd is -1 where there is no cgroup v2 at all */
+	int workers_fd;           /* the leaf below workers/ that builders are born in; -1: none */
 };
 
 /* One run of one spec. Descriptors are borrowed until container_start returns. */
