@@ -7,17 +7,25 @@
 #include "netns/net_spec.h"
 #include "supervisor/base/err.h"
 
-/* "10.1.2.3", "10.1.2.0/24", "fd00::1/64": 0 or -EINVAL. Without a prefix it is 32 or 128. */
+/* "10.1.2.3", "10.1.2.0/24", "fd00::1/64": 0 or -EINVAL. Without a prefix it is 32 or 128. Bits
+ * below the prefix are kept ("10.1.2.1/24"); whoever treats it as a subnet ignores them. */
 int net_addr_parse(const char *text, struct net_addr *ret);
 struct net_addr_text {
 	char text[64];
 };
-/* With the prefix length when it is a subnet's, i.e. `with_prefix`. */
+/* With the prefix length when it is a subnet's, i.e. `with_prefix`. "" for an absent address. */
 struct net_addr_text net_addr_print(const struct net_addr *addr, bool with_prefix);
+/* The same family, bytes and prefix. */
 bool net_addr_equal(const struct net_addr *a, const struct net_addr *b);
 /* Do two subnets share an address? */
 bool net_addr_overlap(const struct net_addr *a, const struct net_addr *b);
 bool net_addr_in(const struct net_addr *subnet, const struct net_addr *addr);
+/* The subnet's own address, prefix kept: "10.1.2.1/24" gives "10.1.2.0/24". */
+struct net_addr net_addr_network(const struct net_addr *addr);
+/* How many addresses a subnet has; at most 2^63. */
+uint64_t net_addr_span(const struct net_addr *subnet);
+/* The n-th address of a subnet as a host's (prefix 32 or 128): 1 is the usual gateway. */
+struct net_addr net_addr_nth(const struct net_addr *subnet, uint64_t n);
 
 /*
  * net_bridge_ensure - the bridge exists, is up, has its gateway addresses and MTU
@@ -73,24 +81,27 @@ int net_prune(const char *instance,
 	bool (*wanted)(const char *ifname, const char *alias, void *data), void *data,
 	struct err *err);
 
-/* The name of a bridge for a network ("br-" + up to 11 characters) and of a host end; both for
- * INTERFACE NAMES of at most 15 bytes. */
+/* The name of a bridge for a network ("br-" + its name, or of a name above 11 characters its first
+ * four and a hash) and of a host end ("b" + 10 hex digits). At most 15 bytes, as Linux wants it. */
 void net_bridge_ifname(const char *network, char ret[static 16]);
 void net_host_ifname(const char *instance, const char *unit, unsigned index, char ret[static 16]);
+/* A stable, locally administered MAC address: the same seed gives the same one. */
+void net_mac(const char *seed, uint8_t ret[static 6]);
 
 /*
  * Leases: an address for each (network, unit), stable over restarts and reboots.
  *
- * The file is text, one "ADDRESS UNIT" a line, below `dirfd` by the network's name. hash first,
- * probe linearly, skip gateway, network and broadcast, and those in `taken`.
+ * The file is text, one "ADDRESS UNIT" a line; the caller reads and writes it, one per network and
+ * family. Hash first, probe linearly; gateway, network and broadcast address are never given out.
  */
 struct net_lease {
 	const char *unit;
 	struct net_addr fixed; /* IP= was given: family not 0 */
-	struct net_addr addr;  /* the result */
+	struct net_addr addr;  /* the result, with prefix 32 or 128 */
 };
-/* Fills addr of each; a stored lease wins over the hash, a fixed address over a stored lease. Fails:
- * -ENOSPC the subnet is full, -EADDRINUSE two fixed ones are equal, -EINVAL outside the subnet. */
+/* Fills addr of each; a stored lease (`stored` is the file's text, or NULL) wins over the hash, a
+ * fixed address over a stored lease. Fails: -ENOSPC the subnet is full, -EADDRINUSE two fixed ones
+ * are equal, -EINVAL one is outside the subnet or the network's own. */
 int net_lease_assign(const struct net_addr *subnet, const struct net_addr *gateway,
 	struct net_lease *leases, size_t n, const char *stored, struct err *err);
 /* The text for the file (for file_replace_at): the length, or -ENOSPC when `size` is too small. */

@@ -17,6 +17,7 @@ struct net_addr {
 struct net_bridge {
 	const char *name;   /* NetworkName= or the unit's stem */
 	const char *ifname; /* of the bridge, at most 15 bytes */
+	/* The gateways are the bridge's own addresses; their prefix is the subnet's. */
 	struct net_addr subnet4, gateway4;
 	struct net_addr subnet6, gateway6;
 	bool internal; /* no default route, no masquerade */
@@ -29,18 +30,19 @@ struct net_iface {
 	const char *host_ifname; /* the bridge's end of the veth pair: "b" + 10 hex digits */
 	const char *alias;       /* ifalias of that end: "berth:INSTANCE:UNIT:INDEX" */
 	const char *ifname;      /* inside: eth0, eth1, … */
+	/* Hosts' addresses (prefix 32 or 128): the length of the subnet is the bridge's. */
 	struct net_addr addr4, addr6;
-	bool default_route;
-	uint8_t mac[6]; /* all zero: the kernel's choice */
+	bool default_route; /* through the bridge's gateways, unless the bridge is internal */
+	uint8_t mac[6];     /* all zero: the kernel's choice; net_mac() gives a stable one */
 };
 
 /* A published port: what arrives at host_addr:host_port goes to addr:port. */
 struct net_port {
 	uint8_t protocol;          /* IPPROTO_TCP or IPPROTO_UDP */
-	struct net_addr host_addr; /* family 0: every address of the host */
+	struct net_addr host_addr; /* family 0, or all zero: every address of the host */
 	uint16_t host_port, port;
-	uint16_t count; /* of a range, at least 1 */
-	struct net_addr addr;
+	uint16_t count;       /* of a range, at least 1 */
+	struct net_addr addr; /* of the container; the same family as host_addr */
 };
 
 enum net_mode { NET_PRIVATE, NET_HOST, NET_NONE, NET_CONTAINER };

@@ -1,0 +1,167 @@
+/* Which address a unit gets. Pure: text and plain data in, plain data out.
+ *
+ * Three passes, each over all units, so that a later unit's stronger claim is never lost to an
+ * earlier unit's weaker one: what the files fix, what was stored, what the hash proposes. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netns/net.h"
+#include "supervisor/base/str.h"
+
+struct plan {
+	struct net_addr subnet, gateway;
+	uint64_t span;
+	const struct net_lease *leases;
+	struct net_addr *addrs; /* family 0: not decided yet */
+	size_t n;
+};
+
+/* The unit that has the address, or n. */
+static size_t plan_owner(const struct plan *plan, const struct net_addr *addr)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (net_addr_equal(&plan->addrs[i], addr))
+			return i;
+	return plan->n;
+}
+
+/* May a unit have it at all: in the subnet and neither the network's own nor a special one. */
+static bool plan_usable(const struct plan *plan, const struct net_addr *addr)
+{
+	struct net_addr first = net_addr_nth(&plan->subnet, 0);
+	struct net_addr last = net_addr_nth(&plan->subnet, plan->span - 1);
+
+	if (!net_addr_in(&plan->subnet, addr))
+		return false;
+	if (plan->gateway.family && memcmp(plan->gateway.bytes, addr->bytes, 16) == 0)
+		return false;
+	/* A /31 has neither network nor broadcast (RFC 3021); IPv6 has no broadcast. */
+	if (plan->span > 2 && net_addr_equal(&first, addr))
+		return false;
+	return plan->span <= 2 || addr->prefix != 32 || !net_addr_equal(&last, addr);
+}
+
+static int plan_fixed(struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct net_lease *lease = &plan->leases[i];
+		struct net_addr addr = lease->fixed;
+		struct net_addr_text text = net_addr_print(&addr, false);
+		size_t owner;
+
+		if (!addr.family)
+			continue;
+		addr.prefix = addr.family == plan->subnet.family
+				      ? net_addr_nth(&plan->subnet, 0).prefix
+				      : addr.prefix;
+		if (!plan_usable(plan, &addr))
+			return err_set(err, EINVAL,
+				"%s: address %s is not free for containers in subnet %s",
+				lease->unit, text.text, net_addr_print(&plan->subnet, true).text);
+		owner = plan_owner(plan, &addr);
+		if (owner < plan->n)
+			return err_set(err, EADDRINUSE, "%s: address %s belongs to %s already",
+				lease->unit, text.text, plan->leases[owner].unit);
+		plan->addrs[i] = addr;
+	}
+	return 0;
+}
+
+/* One line "ADDRESS UNIT" of the stored text. A damaged line is as good as none: the unit then gets
+ * its hashed address. */
+static void plan_stored_line(struct plan *plan, const char *line, size_t len)
+{
+	struct net_addr addr;
+	char text[160];
+	char *unit;
+
+	if (len >= sizeof text)
+		return;
+	memcpy(text, line, len);
+	text[len] = '\0';
+	unit = strchr(text, ' ');
+	if (!unit)
+		return;
+	*unit++ = '\0';
+	if (strchr(text, '/') || net_addr_parse(text, &addr) < 0 || !plan_usable(plan, &addr) ||
+		plan_owner(plan, &addr) < plan->n)
+		return;
+	for (size_t i = 0; i < plan->n; i++)
+		if (!plan->addrs[i].family && strcmp(plan->leases[i].unit, unit) == 0)
+			plan->addrs[i] = addr;
+}
+
+static int plan_hashed(struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		uint64_t start = str_hash(plan->leases[i].unit) % plan->span;
+		uint64_t tried = 0;
+		struct net_addr addr;
+
+		if (plan->addrs[i].family)
+			continue;
+		/* n units and three special addresses can be in the way: more probes find nothing. */
+		for (; tried < plan->span && tried < plan->n + 4; tried++) {
+			addr = net_addr_nth(&plan->subnet, (start + tried) % plan->span);
+			if (plan_usable(plan, &addr) && plan_owner(plan, &addr) == plan->n)
+				break;
+		}
+		if (tried == plan->span || tried == plan->n + 4)
+			return err_set(err, ENOSPC,
+				"%s: subnet %s is full: give the network a larger Subnet=",
+				plan->leases[i].unit, net_addr_print(&plan->subnet, true).text);
+		plan->addrs[i] = addr;
+	}
+	return 0;
+}
+
+static int plan_run(struct plan *plan, const char *stored, struct err *err)
+{
+	int r = plan_fixed(plan, err);
+
+	if (r < 0)
+		return r;
+	for (const char *line = stored ? stored : ""; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		plan_stored_line(plan, line, len);
+		line += len + (line[len] == '\n');
+	}
+	return plan_hashed(plan, err);
+}
+
+int net_lease_assign(const struct net_addr *subnet, const struct net_addr *gateway,
+	struct net_lease *leases, size_t n, const char *stored, struct err *err)
+{
+	struct plan plan = {
+		.subnet = *subnet,
+		.gateway = gateway ? *gateway : (struct net_addr){ 0 },
+		.span = net_addr_span(subnet),
+		.leases = leases,
+		.addrs = calloc(n ? n : 1, sizeof *plan.addrs),
+		.n = n,
+	};
+	int r;
+
+	if (!plan.addrs)
+		return err_sys(err, ENOMEM, "assign addresses");
+	r = plan_run(&plan, stored, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		leases[i].addr = plan.addrs[i];
+	free(plan.addrs);
+	return r;
+}
+
+ssize_t net_lease_print(const struct net_lease *leases, size_t n, char *buf, size_t size)
+{
+	struct strbuf out = { .text = buf, .size = size };
+
+	if (!size)
+		return -ENOSPC;
+	buf[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		strbuf_add(&out, "%s %s\n", net_addr_print(&leases[i].addr, false).text,
+			leases[i].unit);
+	return out.cut ? -ENOSPC : (ssize_t)out.used;
+}
