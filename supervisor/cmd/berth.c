@@ -1,0 +1,200 @@
+/* main(): the table of verbs, help, and what to say when a verb is not known. */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor/base/str.h"
+#include "supervisor/cmd/cmd.h"
+
+struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *usage; /* what follows the name */
+	const char *help;
+};
+
+struct cmd_globals cmd_globals;
+
+static const struct verb verbs[] = {
+	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
+	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },
+};
+
+enum { NVERBS = sizeof verbs / sizeof verbs[0] };
+
+static const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < NVERBS; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+/* Edits (insert, delete, change) between two short words; long ones are simply far apart. */
+static unsigned distance(const char *a, const char *b)
+{
+	enum { LONGEST = 24 };
+	unsigned row[LONGEST + 1];
+	size_t n = strlen(b);
+
+	if (strlen(a) > LONGEST || n > LONGEST)
+		return UINT8_MAX;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1]; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned change = diagonal + (a[i - 1] != b[j - 1]);
+			unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+
+			diagonal = row[j];
+			row[j] = change < best ? change : best;
+		}
+	}
+	return row[n];
+}
+
+static const struct verb *verb_near(const char *name)
+{
+	const struct verb *near = NULL;
+	unsigned least = 3;
+
+	for (size_t i = 0; i < NVERBS; i++) {
+		unsigned d = distance(name, verbs[i].name);
+
+		if (d < least && d < strlen(verbs[i].name)) {
+			least = d;
+			near = &verbs[i];
+		}
+	}
+	return near;
+}
+
+static void print_usage(FILE *to, const char *name)
+{
+	const struct verb *verb = verb_find(name);
+
+	if (verb)
+		(void)fprintf(to, "usage: berth %s%s%s\n", verb->name, *verb->usage ? " " : "",
+			verb->usage);
+}
+
+int cmd_fail(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fflush(stdout);
+	(void)fputs("berth: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+	return code;
+}
+
+int cmd_usage(const char *verb, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "berth: %s: ", verb);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+	print_usage(stderr, verb);
+	return CMD_USAGE;
+}
+
+int cmd_global(int c, const char *verb)
+{
+	if (c == CMD_OPT_CONFIG) {
+		cmd_globals.config_dir = optarg;
+	} else if (c == CMD_OPT_RUN_DIR) {
+		cmd_globals.run_dir = optarg;
+	} else {
+		print_usage(stderr, verb);
+		return CMD_USAGE;
+	}
+	return 0;
+}
+
+static int unknown_verb(const char *name)
+{
+	const struct verb *near = verb_near(name);
+
+	if (near)
+		return cmd_fail(
+			CMD_USAGE, "'%s' is not a verb; did you mean '%s'?", name, near->name);
+	return cmd_fail(CMD_USAGE, "'%s' is not a verb; 'berth help' lists them", name);
+}
+
+int cmd_help(int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc < 2) {
+		puts("usage: berth [--config DIR] [--run-dir DIR] VERB [OPTION…]\n\nverbs:");
+		for (size_t i = 0; i < NVERBS; i++)
+			printf("  %-11s%s\n", verbs[i].name, verbs[i].help);
+		puts("\n'berth help VERB' shows what a verb takes. Without --config, units are "
+		     "read "
+		     "from\n/run/berth/units, /etc/berth and /usr/lib/berth.");
+		return CMD_OK;
+	}
+	verb = verb_find(argv[1]);
+	if (!verb)
+		return unknown_verb(argv[1]);
+	print_usage(stdout, verb->name);
+	printf("%s\n", verb->help);
+	return CMD_OK;
+}
+
+/* Does the verb's own part of the line ask for help? What follows an operand may be a command's. */
+static bool asks_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+	char *no_args[] = { argv[0], NULL };
+	char full_name[64];
+	const struct verb *verb;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
+		if (c == 'h')
+			return cmd_help(1, no_args);
+		if (c == 'V')
+			return cmd_version(1, no_args);
+		if (cmd_global(c, "help"))
+			return CMD_USAGE;
+	}
+	if (optind >= argc) {
+		(void)cmd_help(1, no_args);
+		return CMD_USAGE;
+	}
+	argc -= optind;
+	argv += optind;
+	verb = verb_find(argv[0]);
+	if (!verb)
+		return unknown_verb(argv[0]);
+	if (asks_help(argc, argv)) {
+		char *help[] = { argv[0], argv[0], NULL };
+
+		return cmd_help(2, help);
+	}
+	(void)snprintf(full_name, sizeof full_name, "berth %s", verb->name);
+	argv[0] = full_name;
+	optind = 0; /* getopt starts anew, for the verb's own table */
+	return verb->run(argc, argv);
+}
