@@ -16,9 +16,11 @@ enum { CGROUP_CPU = 1, CGROUP_MEMORY = 2, CGROUP_PIDS = 4 };
 struct cgroup_tree {
 	int fd;               /* the directory of our tree, e.g. /sys/fs/cgroup/berth; -1: none */
 	unsigned controllers; /* enabled for the leaves */
-	bool hybrid;          /* controllers are bound to cgroup v1 somewhere */
-	bool delegated;       /* below a subtree that systemd delegated to us */
-	char path[256];       /* of the directory, in our mount namespace */
+	unsigned bound_v1;    /* cannot be ours: a cgroup v1 hierarchy holds them */
+	unsigned at_top; /* the top of the hierarchy has them, whether we were given them or not */
+	bool hybrid;     /* controllers (also ones we do not use) are bound to cgroup v1 */
+	bool delegated;  /* below a subtree that systemd delegated to us */
+	char path[256];  /* of the directory, in our mount namespace */
 };
 
 /*
@@ -36,7 +38,8 @@ struct cgroup_tree {
 int cgroup_tree_open(
 	struct cgroup_tree *ret, const char *name, const char *mount_at, struct err *err);
 void cgroup_tree_done(struct cgroup_tree *tree);
-/* Removes the empty directories of the tree, deepest first, the process itself moved out. */
+/* Removes the empty directories of the tree, deepest first, the process itself moved out (to the
+ * directory above the tree; to the tree itself when it was delegated). -EBUSY while others run. */
 int cgroup_tree_remove(struct cgroup_tree *tree, struct err *err);
 
 /* What could not be enforced and was dropped, in words for `status` and `check`. */
@@ -59,17 +62,29 @@ int cgroup_make(struct cgroup_tree *tree, const char *path, const struct cgroup_
 	struct cgroup_dropped *dropped, struct err *err);
 /* An existing directory below the tree: its descriptor or -errno. */
 int cgroup_open(const struct cgroup_tree *tree, const char *path);
-/* Could these limits be enforced here? For `berth check` and before a start. 0 or -ENOTSUP. */
+/* Could these limits be enforced here? For `berth check` and before a start. 0 or -ENOTSUP. What
+ * best_effort or `builtin` allows to be dropped is no failure. */
 int cgroup_limits_check(
 	const struct cgroup_tree *tree, const struct cgroup_limits *limits, struct err *err);
 
-/* cgroup_kill - SIGKILL to everything in it (cgroup.kill; before 5.14: freeze, kill each, thaw). */
+/* cgroup_kill - SIGKILL to everything in it (cgroup.kill; before 5.14: cgroup_kill_each). Never
+ * waits; 0 also when it is gone already. */
 int cgroup_kill(int fd);
-/* 1 when a process lives in it or below it, 0 when not, -errno. */
+/* cgroup_kill_each - the same without cgroup.kill: freeze, kill each one below it, thaw. */
+int cgroup_kill_each(int fd);
+/* 1 when a process lives in it or below it, 0 when not (also when it is gone), -errno. */
 int cgroup_populated(int fd);
-/* The cgroup.events file: poll it for POLLPRI, then call cgroup_populated. */
+/*
+ * cgroup_events_open - the cgroup.events file, to be polled for POLLPRI
+ *
+ * It is read once here, so that only changes from now on fire: call cgroup_populated after it. After
+ * each event cgroup_events_read must read this very descriptor, or it stays ready for ever.
+ */
 int cgroup_events_open(int fd);
-/* The pids in it (not below): how many, at most `max`, or -errno. */
+/* As cgroup_populated, and arms the descriptor for the next change. */
+int cgroup_events_read(int events_fd);
+/* The pids in it (not below; 0 for ones our pid namespace does not know are left out): how many, at
+ * most `max`, or -errno. */
 ssize_t cgroup_pids(int fd, pid_t *pids, size_t max);
 
 /* memory.events and friends; absent files count as zero. */
@@ -82,9 +97,9 @@ struct cgroup_usage {
 void cgroup_usage(int fd, struct cgroup_usage *ret);
 
 /*
- * cgroup_remove - rmdir of a leaf (memory.reclaim first, where there is one)
+ * cgroup_remove - rmdir of a leaf and what is below it (memory.reclaim first, where there is one)
  *
- * Gives: 0, also when it is not there. -EBUSY while something lives in it. Children first.
+ * Gives: 0, also when it is not there. -EBUSY while something lives in it.
  */
 int cgroup_remove(const struct cgroup_tree *tree, const char *path);
 
