@@ -129,6 +129,9 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 deps: ## install what building and testing need (apt), or say what is missing
 	@tests/lib/deps.sh all
 
+run: ## show the main job: two containers, in namespaces of their own (needs root)
+	@tests/run-demo.sh $(O)
+
 tests: $(PROGRAMS) $(test_bin) $(probe_bin)
 
 unit: $(test_bin) ## the unit tests alone: no root needed
