@@ -66,6 +66,7 @@ worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o)
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
 probe_bin   := $(if $(wildcard tests/probe/probe.c),$(O)/tests/probe)
+hang_bin    := $(if $(shell $(PKG_CONFIG) --exists fuse3 && echo yes),$(O)/tests/hang)
 
 PROGRAMS := $(if $(cmd_src),$(O)/berth) $(if $(worker_src),$(O)/berth-worker)
 
@@ -119,6 +120,11 @@ $(O)/tests/probe: tests/probe/probe.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) -static -o $@ $<
 
+$(O)/tests/hang: tests/fuse/hang.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) $(shell $(PKG_CONFIG) --cflags fuse3) \
+		-o $@ $< $(shell $(PKG_CONFIG) --libs fuse3)
+
 $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs) \
 		$(shell $(PKG_CONFIG) --libs cmocka)
@@ -132,7 +138,7 @@ deps: ## install what building and testing need (apt), or say what is missing
 run: ## show the main job: two containers, in namespaces of their own (needs root)
 	@tests/run-demo.sh $(O)
 
-tests: $(PROGRAMS) $(test_bin) $(probe_bin)
+tests: $(PROGRAMS) $(test_bin) $(probe_bin) $(hang_bin)
 
 unit: $(test_bin) ## the unit tests alone: no root needed
 	@tests/lib/unit.sh $(test_bin)
