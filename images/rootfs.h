@@ -12,8 +12,11 @@
  *
  * ROOT_DIR: checked to be a directory. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
  * into IMG_DIR/HASH (hash of device, inode, size, mtime and path), once; a half-made one is
- * never used (tmp name + rename) and a stale one is removed.
- * Blocks: for as long as unpacking takes. Gives: the path in ret (size bytes).
+ * never used (tmp name + rename) and a stale one is removed, unless it is still some container's
+ * root. img_dir is made, 0700. The worker is killed when the caller dies.
+ * Blocks: for as long as unpacking takes, here or in another builder. Gives: the path in ret (size
+ *         bytes).
+ * Fails:  -EINVAL with the worker's words for a bad archive; nothing half-made is left.
  */
 int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char *worker, char *ret,
 	size_t size, struct err *err);
@@ -23,7 +26,9 @@ int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char
  *
  * Needs: a private mount namespace (mounts must not propagate).
  * Gives: overlay(lower, tmpfs upper of upper_size), or a recursive read-only bind when
- *        spec->readonly; never the lower itself writable. Unmounting is by leaving the namespace.
+ *        spec->readonly; never the lower itself writable, always nodev. One mount more than before
+ *        (recursive bind: and those below it). Unmounting is by leaving the namespace.
+ * Fails: with nothing mounted. Needs /proc.
  */
 int rootfs_mount(
 	const struct root_spec *spec, const char *lower, const char *where, struct err *err);

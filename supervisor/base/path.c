@@ -1,5 +1,6 @@
 #include "supervisor/base/path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -148,6 +149,42 @@ int path_mkdirs(const char *path, mode_t mode)
 			break;
 	}
 	return access(path, F_OK) < 0 ? -errno : 0;
+}
+
+enum { TREE_DEPTH_MAX = 512 };
+
+static int remove_in(int parent, const char *name, int depth)
+{
+	own_fd fd = -1;
+	struct dirent *entry;
+	DIR *dir;
+	int r = 0;
+
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	if (depth >= TREE_DEPTH_MAX)
+		return -ELOOP;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -errno;
+	(void)fd_take(&fd); /* dir has it */
+	while (r == 0 && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = remove_in(dirfd(dir), entry->d_name, depth + 1);
+	(void)closedir(dir);
+	if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+int path_remove_tree(int dirfd, const char *name)
+{
+	return remove_in(dirfd, name, 0);
 }
 
 struct fd_path fd_path(int fd)

@@ -34,6 +34,14 @@ int path_touch_in(int rootfd, const char *path, struct err *err);
 /* path_mkdirs - mkdir -p on the host for trusted paths; 0 or -errno. */
 int path_mkdirs(const char *path, mode_t mode);
 
+/*
+ * path_remove_tree - rm -rf of one name (without a slash) in a directory
+ *
+ * By descriptors, links are removed and not followed. 0, also when it is not there, or -errno
+ * (-ELOOP: deeper than 512 directories). Needs: nothing is mounted below it.
+ */
+int path_remove_tree(int dirfd, const char *name);
+
 /* fd_path - "/proc/self/fd/N" for calls that only take a path. */
 struct fd_path {
 	char text[32];

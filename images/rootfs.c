@@ -1,0 +1,250 @@
+/*
+ * Mounting a root: by the new mount API, because its file descriptors cannot be turned round between
+ * two calls, and because the kernel then says in words what it did not like.
+ *
+ * The upper layer is one tmpfs with upper/ and work/ in it. An overlay takes its layers by path and
+ * only from attached mounts (6.1 refuses detached ones), so the tmpfs stands at `where` while the
+ * overlay is made, and is taken away again before the overlay comes there: the overlay keeps a mount
+ * of its own of every layer, and the container's mount table has one entry, the root.
+ */
+#include "images/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
+
+struct param {
+	const char *key;
+	const char *value;
+};
+
+/* The reason from the log of the file system context ("e overlay: …"), else the errno's words. */
+static int fs_err(struct err *err, int fs, int code, const char *what)
+{
+	char text[256];
+	ssize_t n = read(fs, text, sizeof text - 1);
+
+	if (n <= 2)
+		return err_sys(err, code, "%s", what);
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return err_set(err, code, "%s: %s (%s)", what, text + 2, strerror(code));
+}
+
+static int fs_open(const char *type, struct err *err)
+{
+	int fs = fsopen(type, FSOPEN_CLOEXEC);
+
+	if (fs >= 0)
+		return fs;
+	if (errno == ENODEV)
+		return err_set(err, ENODEV,
+			"this kernel has no %s: load the module of that name, or use a kernel with "
+			"it",
+			type);
+	return err_sys(err, errno, "open the file system %s", type);
+}
+
+/* A detached mount of a file system with these parameters. */
+static int fs_make(const char *type, const struct param *params, size_t n, unsigned attributes,
+	struct err *err)
+{
+	own_fd fs = fs_open(type, err);
+	char what[400];
+	int mnt;
+
+	if (fs < 0)
+		return fs;
+	for (size_t i = 0; i < n; i++) {
+		if (fsconfig(fs, FSCONFIG_SET_STRING, params[i].key, params[i].value, 0) == 0)
+			continue;
+		(void)snprintf(
+			what, sizeof what, "%s: %s=%s", type, params[i].key, params[i].value);
+		return fs_err(err, fs, errno, what);
+	}
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return fs_err(err, fs, errno, type);
+	mnt = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
+	return mnt < 0 ? fs_err(err, fs, errno, type) : mnt;
+}
+
+static int attach(int mnt, const char *where, struct err *err)
+{
+	if (move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(err, errno, "mount on %s", where);
+	return 0;
+}
+
+/* ---- the upper layer ---------------------------------------------------------------------------- */
+
+struct layers {
+	int upper, work; /* O_PATH */
+};
+
+static void layers_done(struct layers *layers)
+{
+	fd_close(&layers->upper);
+	fd_close(&layers->work);
+}
+
+/* An inode costs about 1 KiB that `size=` does not count. */
+enum { BYTES_PER_INODE = 1024, INODES_MIN = 8192 };
+
+static int upper_mount(uint64_t size, struct err *err)
+{
+	char bytes[32];
+	char inodes[32];
+	const struct param params[] = {
+		{ "mode", "0755" },
+		{ "size", bytes },
+		{ "nr_inodes", inodes },
+	};
+	uint64_t count = size / BYTES_PER_INODE;
+
+	(void)snprintf(bytes, sizeof bytes, "%" PRIu64, size);
+	(void)snprintf(inodes, sizeof inodes, "%" PRIu64, count < INODES_MIN ? INODES_MIN : count);
+	return fs_make("tmpfs", params, size ? 3 : 1, MOUNT_ATTR_NODEV, err);
+}
+
+/* The root directory of an overlay looks as its upper directory does. */
+static int upper_dress(int lower, int upper)
+{
+	own_fd dir = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (dir < 0 || fstat(lower, &st) < 0 || fchown(dir, st.st_uid, st.st_gid) < 0 ||
+		fchmod(dir, st.st_mode & 07777) < 0)
+		return -errno;
+	return 0;
+}
+
+static int layers_make(int tmpfs, int lower, struct layers *ret, struct err *err)
+{
+	struct layers layers = { -1, -1 };
+	int r;
+
+	if (mkdirat(tmpfs, "upper", 0755) < 0 || mkdirat(tmpfs, "work", 0700) < 0)
+		return err_sys(err, errno, "make the upper layer");
+	layers.upper = openat(tmpfs, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	layers.work = openat(tmpfs, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = layers.upper < 0 || layers.work < 0 ? -errno : upper_dress(lower, layers.upper);
+	if (r < 0) {
+		layers_done(&layers);
+		return err_sys(err, -r, "make the upper layer");
+	}
+	*ret = layers;
+	return 0;
+}
+
+/* ---- the overlay -------------------------------------------------------------------------------- */
+
+/*
+ * A lower path with one of overlay's own separators in it goes by way of its descriptor. The others
+ * go by name, because that is what mountinfo shows, and by which a tree in use is recognised.
+ */
+static bool plain_path(const char *path)
+{
+	return !strpbrk(path, ":,\\");
+}
+
+/* What an image brings must not steer the overlay: no redirects, no metadata-only copies. */
+static int overlay_make(
+	const char *lower_path, int lower, const struct layers *layers, struct err *err)
+{
+	const struct fd_path lower_fd = fd_path(lower);
+	const struct fd_path upper = fd_path(layers->upper);
+	const struct fd_path work = fd_path(layers->work);
+	const struct param params[] = {
+		{ "source", "berth" },
+		{ "lowerdir", plain_path(lower_path) ? lower_path : lower_fd.text },
+		{ "upperdir", upper.text },
+		{ "workdir", work.text },
+		{ "redirect_dir", "nofollow" },
+		{ "metacopy", "off" },
+		{ "index", "off" },
+		{ "xino", "off" },
+	};
+
+	return fs_make("overlay", params, sizeof params / sizeof params[0], MOUNT_ATTR_NODEV, err);
+}
+
+static int mount_overlay(
+	const struct root_spec *spec, const char *lower_path, const char *where, struct err *err)
+{
+	own_fd lower = open(lower_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct layers layers = { -1, -1 };
+	own_fd tmpfs = -1;
+	own_fd overlay = -1;
+	int r;
+
+	if (lower < 0)
+		return err_sys(err, errno, "open the root %s", lower_path);
+	tmpfs = upper_mount(spec->upper_size, err);
+	if (tmpfs < 0)
+		return err_wrap(err, "make the upper layer");
+	r = attach(tmpfs, where, err);
+	if (r < 0)
+		return r;
+	r = layers_make(tmpfs, lower, &layers, err);
+	if (r == 0) {
+		overlay = overlay_make(lower_path, lower, &layers, err);
+		r = overlay < 0 ? err_wrap(err, "lay a writable layer over %s", lower_path) : 0;
+	}
+	layers_done(&layers);
+	if (umount2(where, MNT_DETACH) < 0 && r == 0)
+		r = err_sys(err, errno, "unmount %s", where);
+	return r < 0 ? r : attach(overlay, where, err);
+}
+
+/* ---- read-only ---------------------------------------------------------------------------------- */
+
+/* Before 5.12: without what is mounted below, so that nothing writable can be reached. */
+static int bind_readonly_old(const char *lower, const char *where, struct err *err)
+{
+	const unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV;
+
+	if (mount(lower, where, NULL, MS_BIND, NULL) < 0)
+		return err_sys(err, errno, "bind %s on %s", lower, where);
+	if (mount(NULL, where, NULL, flags, NULL) < 0) {
+		int code = errno;
+
+		(void)umount2(where, MNT_DETACH);
+		return err_sys(err, code, "make %s read-only", where);
+	}
+	return 0;
+}
+
+static int mount_readonly(const char *lower, const char *where, struct err *err)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
+		.propagation = MS_PRIVATE };
+	own_fd tree =
+		open_tree(AT_FDCWD, lower, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (tree < 0)
+		return err_sys(err, errno, "open the root %s", lower);
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0) {
+		if (errno == ENOSYS)
+			return bind_readonly_old(lower, where, err);
+		return err_sys(err, errno, "make %s read-only", lower);
+	}
+	return attach(tree, where, err);
+}
+
+int rootfs_mount(
+	const struct root_spec *spec, const char *lower, const char *where, struct err *err)
+{
+	if (spec->kind == ROOT_NONE)
+		return err_set(err, EINVAL, "no root to mount");
+	return spec->readonly ? mount_readonly(lower, where, err)
+			      : mount_overlay(spec, lower, where, err);
+}
