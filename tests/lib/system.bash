@@ -45,10 +45,15 @@ need_controller() {
 
 # ---- the supervisor ---------------------------------------------------------------------------
 
-start_supervise() {
+# Does not wait for anything. The descriptors of bats are not inherited: it would wait for them.
+spawn_supervise() {
 	"$BERTH" --config "$UNITS" --run-dir "$RUNTIME" supervise "$@" \
 		2>>"$BATS_TEST_TMPDIR/supervise.log" >&2 3>&- 4>&- &
 	SUPERVISOR=$!
+}
+
+start_supervise() {
+	spawn_supervise "$@"
 	wait_until 10 berth ps -q >/dev/null 2>&1 && return
 	echo "berth supervise did not answer; it said:"
 	cat "$BATS_TEST_TMPDIR/supervise.log"
