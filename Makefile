@@ -109,7 +109,7 @@ $(O)/berth-worker: $(worker_obj)
 $(O)/berth-init: supervisor/init/init.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -Os $(WARN) $(WERROR) -I. -nostdlib -static -ffreestanding -fno-stack-protector \
-		-fno-asynchronous-unwind-tables -fno-pie -no-pie -Wl,--build-id=none,-z,noexecstack -s \
+		-fno-asynchronous-unwind-tables -fno-pie -Wl,--build-id=none,-z,noexecstack -s \
 		-o $@ $<
 
 $(O)/gen/init_blob.o: $(O)/berth-init supervisor/init/blob.S

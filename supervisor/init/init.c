@@ -1,0 +1,299 @@
+/*
+ * berth-init: process 1 of a container with RunInit=. Runs the program it is given, hands every
+ * signal on to it, reaps what is orphaned, and ends as the program ended (128+n for signal n).
+ * Without a program it holds the container open until SIGTERM or SIGINT.
+ *
+ * All signals are blocked and taken by rt_sigtimedwait(2). That is also what makes them arrive: the
+ * kernel drops what a process 1 neither handles nor blocks. It sleeps until something happens.
+ *
+ * No C library: it runs in images that have none, or another one. So it is also the one file of
+ * berth that speaks to the kernel by hand.
+ */
+#include <asm/unistd.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n"
+	"	xor %ebp, %ebp\n"
+	"	mov %rsp, %rdi\n"
+	"	and $-16, %rsp\n"
+	"	call init_main\n");
+
+static long call5(long nr, long a, long b, long c, long d, long e)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start:\n"
+	"	mov x29, #0\n"
+	"	mov x0, sp\n"
+	"	bl init_main\n");
+
+static long call5(long nr, long a, long b, long c, long d, long e)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+
+	__asm__ volatile("svc #0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+			 : "memory");
+	return x0;
+}
+#elif defined(__riscv)
+__asm__(".globl _start\n_start:\n"
+	"	mv a0, sp\n"
+	"	andi sp, sp, -16\n"
+	"	call init_main\n");
+
+static long call5(long nr, long a, long b, long c, long d, long e)
+{
+	register long a7 __asm__("a7") = nr;
+	register long a0 __asm__("a0") = a;
+	register long a1 __asm__("a1") = b;
+	register long a2 __asm__("a2") = c;
+	register long a3 __asm__("a3") = d;
+	register long a4 __asm__("a4") = e;
+
+	__asm__ volatile("ecall"
+			 : "+r"(a0)
+			 : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4)
+			 : "memory");
+	return a0;
+}
+#elif defined(__arm__)
+__asm__(".globl _start\n_start:\n"
+	"	mov r0, sp\n"
+	"	bic sp, sp, #7\n"
+	"	bl init_main\n");
+
+/* r7 is the frame pointer in Thumb code: it is set and put back by hand. */
+static long call5(long nr, long a, long b, long c, long d, long e)
+{
+	register long r0 __asm__("r0") = a;
+	register long r1 __asm__("r1") = b;
+	register long r2 __asm__("r2") = c;
+	register long r3 __asm__("r3") = d;
+	register long r4 __asm__("r4") = e;
+
+	__asm__ volatile("push {r7}\n	mov r7, %6\n	svc #0\n	pop {r7}"
+			 : "+r"(r0)
+			 : "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r0), "r"(nr)
+			 : "memory");
+	return r0;
+}
+#else
+#error "supervisor/init/init.c: write _start and call5 for this architecture"
+#endif
+
+#define CALL(name, a, b, c, d, e) \
+	call5(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
+
+enum {
+	KERNEL_SIG_INT = 2,
+	KERNEL_SIG_TERM = 15,
+	KERNEL_SIG_CHLD = 17,
+	KERNEL_SIG_TTIN = 21,
+	KERNEL_SIG_TTOU = 22,
+};
+enum { SET_BLOCK = 0, SET_MASK = 2, SET_SIZE = 8 };
+enum { WAIT_NOHANG = 1, SUBREAPER = 36, SET_FOREGROUND = 0x5410 };
+enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_OWN = 125, EXIT_SIGNAL = 128 };
+
+/* The compiler may call these whatever it is told. */
+void *memset(void *to, int byte, size_t n);
+void *memset(void *to, int byte, size_t n)
+{
+	volatile unsigned char *p = to;
+
+	while (n--)
+		*p++ = (unsigned char)byte;
+	return to;
+}
+
+static size_t length(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n])
+		n++;
+	return n;
+}
+
+static void say(const char *text)
+{
+	(void)CALL(write, 2, text, length(text), 0, 0);
+}
+
+static void __attribute__((noreturn)) leave(int status)
+{
+	for (;;)
+		(void)CALL(exit_group, status, 0, 0, 0, 0);
+}
+
+/* The value of PATH, or what a C library would take without one. */
+static const char *search_path(char **env)
+{
+	for (; *env; env++)
+		if ((*env)[0] == 'P' && (*env)[1] == 'A' && (*env)[2] == 'T' && (*env)[3] == 'H' &&
+			(*env)[4] == '=')
+			return *env + 5;
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+/* "DIR/NAME" for the next directory of *path; false when there is none or it is too long. */
+static int candidate(const char **path, const char *name, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	while (**path && **path != ':' && n + 2 < size)
+		ret[n++] = *(*path)++;
+	if (**path == ':')
+		(*path)++;
+	if (n == 0)
+		ret[n++] = '.';
+	ret[n++] = '/';
+	while (*name && n + 1 < size)
+		ret[n++] = *name++;
+	ret[n] = '\0';
+	return !*name;
+}
+
+static int has_slash(const char *name)
+{
+	while (*name && *name != '/')
+		name++;
+	return *name == '/';
+}
+
+/* Never returns from a success. -ENOENT only when it was nowhere; any other reason is kept. */
+static long run(char **argv, char **env)
+{
+	char file[4096];
+	const char *path = search_path(env);
+	long worst = -ENOENT;
+
+	if (has_slash(argv[0]))
+		return CALL(execve, argv[0], argv, env, 0, 0);
+	while (*path) {
+		long r;
+
+		if (!candidate(&path, argv[0], file, sizeof file))
+			continue;
+		r = CALL(execve, file, argv, env, 0, 0);
+		if (r != -ENOENT && r != -ENOTDIR)
+			worst = r;
+	}
+	return worst;
+}
+
+/* A group of its own, in the foreground of the terminal if there is one: so that Ctrl-C goes to the
+ * program once, by the kernel, and not a second time through here. SIGTTOU is blocked meanwhile. */
+static void take_foreground(void)
+{
+	long fd;
+	int group;
+
+	(void)CALL(setpgid, 0, 0, 0, 0, 0);
+	fd = CALL(openat, AT_FDCWD, "/dev/tty", O_RDWR | O_CLOEXEC, 0, 0);
+	if (fd < 0)
+		return;
+	group = (int)CALL(getpid, 0, 0, 0, 0, 0);
+	(void)CALL(ioctl, fd, SET_FOREGROUND, &group, 0, 0);
+	(void)CALL(close, fd, 0, 0, 0, 0);
+}
+
+static void __attribute__((noreturn)) child(char **argv, char **env, const uint64_t *mask)
+{
+	long r;
+
+	take_foreground();
+	(void)CALL(rt_sigprocmask, SET_MASK, mask, 0, SET_SIZE, 0);
+	r = run(argv, env);
+	say("berth-init: cannot run ");
+	say(argv[0]);
+	say(r == -ENOENT || r == -ENOTDIR ? ": not found\n"
+		: r == -EACCES            ? ": permission denied\n"
+					  : ": exec failed\n");
+	leave(r == -ENOENT || r == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
+/* Reaps all there is to reap. Gives the wait status of `main_pid`, or -1 while it runs. */
+static int reap(long main_pid)
+{
+	int result = -1;
+
+	for (;;) {
+		int status = 0;
+		long pid = CALL(wait4, -1, &status, WAIT_NOHANG, 0, 0);
+
+		if (pid == -EINTR)
+			continue;
+		if (pid <= 0)
+			return result;
+		if (pid == main_pid)
+			result = status;
+	}
+}
+
+static void __attribute__((noreturn)) watch(long main_pid, const uint64_t *all)
+{
+	for (;;) {
+		long sig = CALL(rt_sigtimedwait, all, 0, 0, SET_SIZE, 0);
+		int status;
+
+		if (sig == KERNEL_SIG_CHLD) {
+			status = reap(main_pid);
+			if (status >= 0)
+				leave(status & 0x7f ? EXIT_SIGNAL + (status & 0x7f)
+						    : status >> 8 & 0xff);
+		} else if (main_pid == 0) {
+			if (sig == KERNEL_SIG_TERM || sig == KERNEL_SIG_INT)
+				leave(0);
+		} else if (sig > 0 && sig != KERNEL_SIG_TTIN && sig != KERNEL_SIG_TTOU) {
+			(void)CALL(kill, main_pid, sig, 0, 0, 0);
+		}
+	}
+}
+
+void init_main(long *stack) __attribute__((noreturn, used));
+void init_main(long *stack)
+{
+	const uint64_t all = ~UINT64_C(0);
+	const uint64_t default_action[8] = { 0 };
+	char **argv = (char **)(stack + 1);
+	char **env = argv + stack[0] + 1;
+	uint64_t mask = 0;
+	long pid = 0;
+
+	/* An inherited "ignore SIGCHLD" would reap the program unseen. */
+	(void)CALL(rt_sigaction, KERNEL_SIG_CHLD, default_action, 0, SET_SIZE, 0);
+	(void)CALL(rt_sigprocmask, SET_BLOCK, &all, &mask, SET_SIZE, 0);
+	/* Of no effect for process 1, who gets the orphans anyway. */
+	(void)CALL(prctl, SUBREAPER, 1, 0, 0, 0);
+	if (stack[0] > 1) {
+		pid = CALL(clone, KERNEL_SIG_CHLD, 0, 0, 0, 0);
+		if (pid == 0)
+			child(argv + 1, env, &mask);
+		if (pid < 0) {
+			say("berth-init: cannot fork\n");
+			leave(EXIT_OWN);
+		}
+	}
+	watch(pid, &all);
+}
