@@ -1,0 +1,485 @@
+#include "config/keys.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Which field type goes with which type of value. A row whose field has another type does not
+ * compile: _Generic has no association for it. */
+#define FIELD_str      struct draft_str
+#define FIELD_name     struct draft_str
+#define FIELD_lines    struct draft_list
+#define FIELD_words    struct draft_list
+#define FIELD_env      struct draft_list
+#define FIELD_pairs    struct draft_list
+#define FIELD_argv     struct draft_argv
+#define FIELD_entry    struct draft_argv
+#define FIELD_shell    struct draft_argv
+#define FIELD_flag     struct draft_bool
+#define FIELD_bytes    struct draft_bytes
+#define FIELD_time     struct draft_time
+#define FIELD_timeout  struct draft_time
+#define FIELD_interval struct draft_time
+#define FIELD_signal   struct draft_signal
+#define FIELD_tasks    struct draft_num
+#define FIELD_number   struct draft_num
+#define FIELD_integer  struct draft_int
+#define FIELD_quota    struct draft_num
+#define FIELD_caps     struct draft_caps
+#define FIELD_exits    struct draft_exits
+#define FIELD_choice   struct draft_choice
+#define FIELD_rlimit   struct draft_rlimit
+#define FIELD_ulimits  struct draft_rlimit *
+
+#define ROW(owner, section_, name_, type_, field, help_, ...)                                      \
+	{                                                                                          \
+		.section = (section_), .name = (name_), .class = KEY_SERVED, .type = TYPE_##type_, \
+		.offset = _Generic(((struct owner *)0)->field, FIELD_##type_                       \
+				   : offsetof(struct owner, field)),                               \
+		.help = (help_), __VA_ARGS__                                                       \
+	}
+
+#define UNIT(name, type, field, ...) ROW(unit_draft, "Unit", name, type, field, __VA_ARGS__, )
+#define CONTAINER(name, type, field, ...) \
+	ROW(unit_draft, "Container", name, type, field, __VA_ARGS__, )
+#define SERVICE(name, type, field, ...) ROW(unit_draft, "Service", name, type, field, __VA_ARGS__, )
+#define NETWORK(name, type, field, ...) ROW(unit_draft, "Network", name, type, field, __VA_ARGS__, )
+#define VOLUME(name, type, field, ...)  ROW(unit_draft, "Volume", name, type, field, __VA_ARGS__, )
+#define BERTH(name, type, field, ...)   ROW(unit_draft, "X-Berth", name, type, field, __VA_ARGS__, )
+#define CONF(name, type, field, ...)    ROW(conf_draft, "Supervisor", name, type, field, __VA_ARGS__, )
+#define LIMIT(name, resource, help_) \
+	SERVICE("Limit" name, rlimit, limit[resource], help_, .min = (resource))
+
+static const struct key_word restart_words[] = {
+	{ "no", RESTART_NO },
+	{ "always", RESTART_ALWAYS },
+	{ "on-success", RESTART_ON_SUCCESS },
+	{ "on-failure", RESTART_ON_FAILURE },
+	{ "on-abnormal", RESTART_ON_ABNORMAL },
+	{ "on-abort", RESTART_ON_ABORT },
+	{ "on-watchdog", RESTART_ON_WATCHDOG },
+	{ NULL, 0 },
+};
+static const struct key_word type_words[] = {
+	{ "simple", TYPE_SIMPLE },
+	{ "exec", TYPE_EXEC },
+	{ "oneshot", TYPE_ONESHOT },
+	{ "notify", TYPE_NOTIFY },
+	{ NULL, 0 },
+};
+static const struct key_word notify_words[] = {
+	{ "no", NOTIFY_NO },
+	{ "false", NOTIFY_NO },
+	{ "yes", NOTIFY_YES },
+	{ "true", NOTIFY_YES },
+	{ "healthy", NOTIFY_HEALTHY },
+	{ NULL, 0 },
+};
+static const struct key_word policy_words[] = {
+	{ "strict", POLICY_STRICT },
+	{ "best-effort", POLICY_BEST_EFFORT },
+	{ NULL, 0 },
+};
+static const struct key_word stdin_words[] = {
+	{ "null", STDIN_NULL },
+	{ "tty", STDIN_TTY },
+	{ NULL, 0 },
+};
+static const struct key_word caps_words[] = { { "default", 0 }, { "none", 1 }, { NULL, 0 } };
+const struct key_word log_level_words[] = {
+	{ "err", 0 },
+	{ "warning", 1 },
+	{ "notice", 2 },
+	{ "info", 3 },
+	{ "debug", 4 },
+	{ NULL, 0 },
+};
+
+const struct key keys_served[] = {
+	UNIT("Description", str, description, "What the unit is, for people."),
+	UNIT("After", words, after,
+		"Start only when these units are started, ready or healthy, as their Notify= or "
+		"Type= "
+		"says; stop before them. \"db.service\" also means db.container."),
+	UNIT("Before", words, before, "The same from the other side."),
+	UNIT("Requires", words, requires,
+		"Start these units too; if one cannot be started, neither is this one. Say After= "
+		"as "
+		"well to wait for them."),
+	UNIT("Wants", words, wants,
+		"Start these units too; go on without one that cannot be started."),
+
+	CONTAINER("Image", str, image,
+		"The image: a reference, looked up in the store and in ImagePath=. Nothing is "
+		"pulled. "
+		"A bare name is localhost/NAME:latest."),
+	CONTAINER("Rootfs", str, rootfs,
+		"A directory or a tar archive as the root, instead of Image=. NAME.image.json "
+		"beside "
+		"it is its image configuration."),
+	CONTAINER("ContainerName", name, container_name,
+		"The container's name; the unit's stem if not given."),
+	CONTAINER("Exec", argv, exec,
+		"The command, or the arguments of the image's entrypoint; replaces the image's "
+		"CMD."),
+	CONTAINER("Entrypoint", entry, entrypoint,
+		"Replaces the image's ENTRYPOINT and drops its CMD: one word, or a JSON array."),
+	CONTAINER("Environment", env, environment,
+		"KEY=value words for the container's environment; KEY alone takes berth's own "
+		"value."),
+	CONTAINER("EnvironmentFile", words, environment_file,
+		"Files of KEY=value lines; relative to the unit file; -PATH may be missing. "
+		"Environment= wins."),
+	CONTAINER("WorkingDir", str, working_dir, "Where the command starts; the image's, or /."),
+	CONTAINER("User", str, user,
+		"A name or number of the image's passwd file, also as USER:GROUP; the image's own "
+		"if "
+		"not given."),
+	CONTAINER("Group", str, group, "A name or number of the image's group file."),
+	CONTAINER("GroupAdd", lines, group_add, "One more group of the process."),
+	CONTAINER("HostName", str, hostname, "The host name inside; the container's name."),
+	CONTAINER("Network", lines, network,
+		"NAME.network (with :ip=ADDRESS), OTHER.container to share its network, host, or "
+		"none. Without it: the built-in bridge."),
+	CONTAINER("NetworkAlias", lines, network_alias,
+		"One more name under which the siblings on its networks find it."),
+	CONTAINER("IP", str, ip, "Its fixed IPv4 address."),
+	CONTAINER("IP6", str, ip6, "Its fixed IPv6 address."),
+	CONTAINER("DNS", lines, dns, "A name server for resolv.conf, instead of the host's."),
+	CONTAINER("DNSSearch", lines, dns_search, "A search domain for resolv.conf."),
+	CONTAINER("AddHost", lines, add_host, "NAME:ADDRESS, one more line of /etc/hosts."),
+	CONTAINER("PublishPort", lines, publish_port,
+		"[[ADDRESS:]HOSTPORT:]PORT[/udp], also ranges: what arrives at the host goes to "
+		"the "
+		"container."),
+	CONTAINER("Volume", lines, volume,
+		"SOURCE:TARGET[:OPTIONS]: a host path, NAME.volume, or a plain name (the volume is "
+		"made). Options: ro, rw, U, noexec, nosuid, nodev, rbind, rshared, rslave, "
+		"nocopy."),
+	CONTAINER("Tmpfs", lines, tmpfs, "TARGET[:OPTIONS], as size=64M, mode=1777, ro, noexec."),
+	CONTAINER("ReadOnly", flag, read_only,
+		"Mount the root read-only, without an upper layer; /run, /tmp and /var/tmp stay "
+		"writable."),
+	CONTAINER("AddCapability", caps, add_capability,
+		"Capabilities on top of the default ones, with or without CAP_."),
+	CONTAINER("DropCapability", caps, drop_capability,
+		"Capabilities to take away; all leaves what AddCapability= names."),
+	CONTAINER("NoNewPrivileges", flag, no_new_privileges,
+		"Whether set-uid programs gain nothing. On unless switched off here."),
+	CONTAINER("SeccompProfile", str, seccomp_profile,
+		"A profile in JSON on the host, or unconfined; the built-in one if not given."),
+	CONTAINER("Mask", words, mask, "Paths to hide in the container, besides the default ones."),
+	CONTAINER("Unmask", words, unmask, "Paths to leave open of the default ones, or ALL."),
+	CONTAINER("Sysctl", pairs, sysctl,
+		"NAME=VALUE, only those that belong to the container's namespaces: net.*, IPC "
+		"ones, "
+		"kernel.domainname."),
+	CONTAINER("Ulimit", ulimits, ulimit,
+		"NAME=SOFT[:HARD], as nofile=1024:4096. The same as [Service] LimitNAME=."),
+	CONTAINER("PidsLimit", tasks, pids_limit,
+		"How many tasks at most; 1024 if not given, -1 for no limit. The same as "
+		"TasksMax=."),
+	CONTAINER("Memory", bytes, memory, "The same as [Service] MemoryMax=."),
+	CONTAINER("ShmSize", bytes, shm_size, "The size of /dev/shm; 64M."),
+	CONTAINER("StopSignal", signal, stop_signal,
+		"What asks it to stop; the image's STOPSIGNAL, or SIGTERM."),
+	CONTAINER("StopTimeout", time, stop_timeout,
+		"How long it may take to stop before it is killed; 10 s. The same as "
+		"TimeoutStopSec=."),
+	CONTAINER("RunInit", flag, run_init,
+		"A small init as process 1, which reaps what is orphaned and passes signals on."),
+	CONTAINER("Label", pairs, label, "KEY=value words, shown by inspect and used by --filter."),
+	CONTAINER("AddDevice", words, add_device,
+		"[-]HOST[:TARGET][:rwm]: a device of the host; with - it may be missing."),
+	CONTAINER("Timezone", str, timezone, "A zoneinfo name, or local for the host's."),
+	CONTAINER("Notify", choice, notify,
+		"When it counts as started: no (when it runs), yes (at READY=1 on its notify "
+		"socket), "
+		"healthy (at the first good probe).",
+		.words = notify_words),
+	CONTAINER("HealthCmd", shell, health_cmd,
+		"The probe, run inside the container: text for /bin/sh -c, a JSON array, or none. "
+		"Exit status 0 is healthy."),
+	CONTAINER("HealthInterval", interval, health_interval,
+		"The time between probes; 30 s. disable: no probe by itself."),
+	CONTAINER("HealthTimeout", time, health_timeout, "When a probe is given up; 30 s."),
+	CONTAINER("HealthRetries", number, health_retries,
+		"How many bad probes in a row make it unhealthy, which counts as a failure; 3.",
+		.min = 1, .max = 1000000),
+	CONTAINER("HealthStartPeriod", time, health_start_period,
+		"How long after the start bad probes do not count; 0."),
+	CONTAINER("Secret", words, secret,
+		"NAME[,type=mount][,target=PATH][,mode=0400][,uid=N][,gid=N]: a file of secrets/ "
+		"below the state directory, shown read-only in /run/secrets."),
+
+	SERVICE("Type", choice, type,
+		"When a start is done: simple, exec (once execve succeeded), oneshot (once it "
+		"exited), notify (at READY=1).",
+		.words = type_words),
+	SERVICE("Restart", choice, restart,
+		"Whether to start again what has ended: no, always, on-success, on-failure, "
+		"on-abnormal, on-abort, on-watchdog. DefaultRestart= of berth.conf if not given.",
+		.words = restart_words),
+	SERVICE("RestartSec", time, restart_sec, "The first delay before a restart; 100 ms."),
+	SERVICE("RestartSteps", number, restart_steps,
+		"In how many steps the delay grows to RestartMaxDelaySec=; 10.", .min = 0,
+		.max = 1000),
+	SERVICE("RestartMaxDelaySec", time, restart_max_delay, "The longest delay; 60 s."),
+	SERVICE("SuccessExitStatus", exits, success_exit_status,
+		"Exit codes and signals that count as success, besides 0."),
+	SERVICE("RestartPreventExitStatus", exits, restart_prevent_exit_status,
+		"Exit codes and signals after which it is not started again, whatever Restart= "
+		"says."),
+	SERVICE("TimeoutStartSec", timeout, timeout_start,
+		"How long a start may take; 90 s. Preparing an image does not count. 0 is "
+		"infinity."),
+	SERVICE("TimeoutStopSec", timeout, timeout_stop,
+		"How long a stop may take before everything left is killed; 10 s."),
+	SERVICE("ExecStart", argv, exec_start, "The command of a native service.",
+		.kinds = KIND(UNIT_SERVICE)),
+	SERVICE("Environment", pairs, service_environment,
+		"KEY=value words. In a .container they serve ${KEY} in Exec= and HealthCmd= only; "
+		"the "
+		"container's own environment is [Container] Environment=."),
+	SERVICE("MemoryMax", bytes, memory_max,
+		"The most memory of the container or service, with everything in it: memory.max."),
+	SERVICE("MemoryHigh", bytes, memory_high,
+		"Above this it is slowed down and its memory reclaimed: memory.high."),
+	SERVICE("MemorySwapMax", bytes, memory_swap_max, "The most swap: memory.swap.max."),
+	SERVICE("CPUQuota", quota, cpu_quota,
+		"The share of one CPU at most: 50%, 200% for two CPUs."),
+	SERVICE("CPUWeight", number, cpu_weight, "Its weight against the siblings; 100.", .min = 1,
+		.max = 10000),
+	SERVICE("TasksMax", tasks, tasks_max, "How many tasks at most: pids.max."),
+	LIMIT("CPU", RLIMIT_CPU, "Seconds of CPU time of each process."),
+	LIMIT("FSIZE", RLIMIT_FSIZE, "The size of a file it may write."),
+	LIMIT("DATA", RLIMIT_DATA, "The size of the data segment."),
+	LIMIT("STACK", RLIMIT_STACK, "The size of the stack."),
+	LIMIT("CORE", RLIMIT_CORE, "The size of a core file."),
+	LIMIT("RSS", RLIMIT_RSS, "No effect on Linux."),
+	LIMIT("NOFILE", RLIMIT_NOFILE, "Open files of each process."),
+	LIMIT("AS", RLIMIT_AS, "The address space of each process."),
+	LIMIT("NPROC", RLIMIT_NPROC,
+		"Processes of its user on the whole machine; TasksMax= is usually meant."),
+	LIMIT("MEMLOCK", RLIMIT_MEMLOCK, "Locked memory."),
+	LIMIT("LOCKS", RLIMIT_LOCKS, "File locks; no effect on Linux."),
+	LIMIT("SIGPENDING", RLIMIT_SIGPENDING, "Queued signals."),
+	LIMIT("MSGQUEUE", RLIMIT_MSGQUEUE, "Bytes in POSIX message queues."),
+	LIMIT("NICE", RLIMIT_NICE, "The lowest nice value, as 20 minus it."),
+	LIMIT("RTPRIO", RLIMIT_RTPRIO, "The highest real-time priority."),
+	LIMIT("RTTIME", RLIMIT_RTTIME, "Real-time CPU time without a blocking call."),
+	SERVICE("OOMScoreAdjust", integer, oom_score_adjust,
+		"-1000 to 1000: how gladly the kernel kills it when memory is short.", .min = -1000,
+		.max = 1000),
+	SERVICE("StandardInput", choice, standard_input,
+		"null, or tty: the terminal TTYPath= of the host is its input, output and "
+		"controlling "
+		"terminal.",
+		.words = stdin_words),
+	SERVICE("TTYPath", str, tty_path, "The terminal for StandardInput=tty; /dev/console."),
+
+	NETWORK("NetworkName", name, network_name, "The network's name; the unit's stem."),
+	NETWORK("InterfaceName", str, interface_name, "The bridge's interface name on the host."),
+	NETWORK("Subnet", lines, subnet,
+		"ADDRESS/LENGTH, once for IPv4 and once for IPv6; chosen from a free range if not "
+		"given."),
+	NETWORK("Gateway", lines, gateway, "The host's address in the subnet; its first one."),
+	NETWORK("Internal", flag, internal, "No default route and no way out of the host."),
+	NETWORK("IPv6", flag, ipv6, "Also an IPv6 subnet, chosen if none is given."),
+	NETWORK("Options", pairs, options, "mtu=N of the bridge and its containers."),
+
+	VOLUME("VolumeName", name, volume_name, "The volume's name; the unit's stem."),
+	VOLUME("User", str, volume_user, "Who owns it when it is made: a number."),
+	VOLUME("Group", str, volume_group, "Which group owns it when it is made: a number."),
+
+	ROW(unit_draft, "Install", "WantedBy", words, wanted_by,
+		"default.target or multi-user.target: started with berth. Without it the unit is "
+		"started by hand or by another unit.", ),
+
+	BERTH("StableSec", time, stable,
+		"How long it must run for the restart delay to begin at RestartSec= again; 10 s."),
+	BERTH("LimitsPolicy", choice, limits_policy,
+		"strict: a limit that cannot be enforced here refuses the start. best-effort: it "
+		"is a "
+		"warning.",
+		.words = policy_words),
+	BERTH("RootSize", bytes, root_size,
+		"The size of the root's writable upper layer, in memory; half of the memory."),
+	BERTH("HoldOpen", flag, hold_open,
+		"With nothing to run, or after a clean exit, keep the container's namespaces, for "
+		"exec."),
+
+	CONF("StateDir", str, state_dir,
+		"Volumes, the store, logs, leases; /var/lib/berth. May be read-only."),
+	CONF("RunDir", str, run_dir, "What need not outlive the boot; /run/berth."),
+	CONF("LogDir", str, log_dir, "Logs of the containers; logs below StateDir=."),
+	CONF("LogLevel", choice, log_level,
+		"What berth itself says: err, warning, notice, info, debug; notice.",
+		.words = log_level_words),
+	CONF("DefaultRestart", choice, default_restart, "Restart= for units that do not say; no.",
+		.words = restart_words),
+	CONF("DefaultCapabilities", choice, default_capabilities,
+		"default: podman's eleven for a process that runs as root; none: nobody gets any "
+		"without AddCapability=.",
+		.words = caps_words),
+	CONF("ImagePath", lines, image_path, "Directories with images, separated by \":\"."),
+	CONF("RuntimeWatchdogSec", time, watchdog,
+		"Feed /dev/watchdog, set to this time, from the loop (init only); off."),
+	CONF("ShutdownTimeoutSec", time, shutdown_max,
+		"How long the ordered shutdown may take in all; 90 s."),
+};
+const size_t keys_served_count = sizeof keys_served / sizeof keys_served[0];
+
+#define ALL_KINDS                                                                             \
+	(KIND(UNIT_CONTAINER) | KIND(UNIT_SERVICE) | KIND(UNIT_NETWORK) | KIND(UNIT_VOLUME) | \
+		KIND(UNIT_TARGET))
+
+const struct key_section key_sections[] = {
+	{ "Unit", ALL_KINDS, false, NULL, "What it is, and what it needs." },
+	{ "Container", KIND(UNIT_CONTAINER), false, NULL, "What runs, and how it is isolated." },
+	{ "Service", KIND(UNIT_CONTAINER) | KIND(UNIT_SERVICE), false, NULL,
+		"How it is supervised and limited. The limits hold the payload itself." },
+	{ "Network", KIND(UNIT_NETWORK), false, NULL, "A bridge that containers are attached to." },
+	{ "Volume", KIND(UNIT_VOLUME), false, NULL, "A directory that outlives the containers." },
+	{ "Install", ALL_KINDS, false, NULL, "What starts it." },
+	{ "X-Berth", ALL_KINDS, false, NULL,
+		"What only berth knows; podman and systemd pass over it." },
+	{ "Quadlet", ALL_KINDS, false, NULL, "Hints to podman's generator." },
+	{ "Supervisor", 0, true, "it belongs into berth.conf", "berth itself, in berth.conf." },
+	{ "Match", 0, false,
+		"that is a systemd-networkd file, and /etc/systemd/network is its place; a network "
+		"of containers has a [Network] section with Subnet=",
+		"" },
+	{ "Pod", 0, false, "not served: share a network with Network=OTHER.container", "" },
+	{ "Kube", 0, false, "not served: write one .container file for each container", "" },
+	{ "Build", 0, false, "not served: build elsewhere, put the image into ImagePath=", "" },
+	{ "Image", 0, false, "not served: name the image with [Container] Image=", "" },
+	{ "Artifact", 0, false, "not served: bind-mount the files with Volume=", "" },
+	{ "Timer", 0, false, "not served: let a container wait between its runs", "" },
+	{ "Socket", 0, false, "not served: publish the port with PublishPort=", "" },
+};
+const size_t key_sections_count = sizeof key_sections / sizeof key_sections[0];
+
+const struct key_section *section_find(const char *name)
+{
+	for (size_t i = 0; i < key_sections_count; i++)
+		if (strcmp(key_sections[i].name, name) == 0)
+			return &key_sections[i];
+	return NULL;
+}
+
+/* Both tables as one. */
+static const struct key *key_at(size_t i)
+{
+	if (i < keys_served_count)
+		return &keys_served[i];
+	i -= keys_served_count;
+	return i < keys_unserved_count ? &keys_unserved[i] : NULL;
+}
+
+const struct key *key_find(const char *section, const char *name)
+{
+	const struct key *key;
+
+	for (size_t i = 0; (key = key_at(i)); i++)
+		if (strcmp(key->name, name) == 0 && strcmp(key->section, section) == 0)
+			return key;
+	return NULL;
+}
+
+/* How many letters must be put in, left out, exchanged or swapped with their neighbour to come from
+ * one name to the other, whatever the case. More than `NEAR_MAX` long names are never near. */
+enum { NEAR_MAX = 64 };
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned rows[3][NEAR_MAX + 1];
+	size_t na = strlen(a);
+	size_t nb = strlen(b);
+
+	if (na > NEAR_MAX || nb > NEAR_MAX)
+		return NEAR_MAX;
+	for (size_t k = 0; k <= nb; k++)
+		rows[0][k] = (unsigned)k;
+	for (size_t i = 1; i <= na; i++) {
+		unsigned *row = rows[i % 3];
+		const unsigned *above = rows[(i + 2) % 3];
+		const unsigned *above2 = rows[(i + 1) % 3];
+
+		row[0] = (unsigned)i;
+		for (size_t k = 1; k <= nb; k++) {
+			char x = lower(a[i - 1]);
+			char y = lower(b[k - 1]);
+
+			row[k] = min3(above[k] + 1, row[k - 1] + 1, above[k - 1] + (x != y));
+			if (i > 1 && k > 1 && x == lower(b[k - 2]) && y == lower(a[i - 2]) &&
+				above2[k - 2] + 1 < row[k])
+				row[k] = above2[k - 2] + 1;
+		}
+	}
+	return rows[na % 3][nb];
+}
+
+static unsigned tolerance(const char *name)
+{
+	return (unsigned)(strlen(name) / 3);
+}
+
+const char *section_suggest(const char *name)
+{
+	unsigned best = tolerance(name) + 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < key_sections_count; i++) {
+		unsigned d = distance(name, key_sections[i].name);
+
+		if (d < best && key_sections[i].kinds) {
+			best = d;
+			found = key_sections[i].name;
+		}
+	}
+	return found;
+}
+
+const struct key *key_suggest(const char *section, const char *name)
+{
+	unsigned best = tolerance(name) + 1;
+	const struct key *found = NULL;
+	const struct key *key;
+
+	for (size_t i = 0; (key = key_at(i)); i++) {
+		unsigned d =
+			strcmp(key->section, section) == 0 ? distance(name, key->name) : NEAR_MAX;
+
+		if (d < best) {
+			best = d;
+			found = key;
+		}
+	}
+	return found;
+}
+
+const struct key *key_elsewhere(const char *section, const char *name, enum unit_kind kind)
+{
+	const struct key *key;
+
+	for (size_t i = 0; (key = key_at(i)); i++) {
+		const struct key_section *in = section_find(key->section);
+
+		if (strcmp(key->name, name) == 0 && strcmp(key->section, section) != 0 && in &&
+			(in->kinds & KIND(kind)))
+			return key;
+	}
+	return NULL;
+}
