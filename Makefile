@@ -94,6 +94,9 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(berth_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# The text that the control socket tells of itself is taken in by the assembler.
+$(O)/supervisor/core/control.o: supervisor/core/org.berth.Supervisor.varlink
+
 $(O)/libberth.a: $(lib_obj)
 	@rm -f $@
 	$(CROSS_COMPILE)ar rcs $@ $^

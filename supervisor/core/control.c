@@ -1,0 +1,737 @@
+#include "supervisor/core/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervisor/base/arena.h"
+#include "supervisor/base/log.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/signals.h"
+#include "supervisor/base/str.h"
+#include "supervisor/core/control_json.h"
+#include "supervisor/core/varlink.h"
+
+#define INTERFACE "org.berth.Supervisor"
+
+/* The interface's text as it stands in the tree, put here by the assembler. */
+__asm__(".pushsection .rodata\n"
+	"berth_interface_text:\n"
+	".incbin \"supervisor/core/org.berth.Supervisor.varlink\"\n"
+	".byte 0\n"
+	".popsection\n");
+extern const char berth_interface_text[];
+
+struct session;
+
+struct control {
+	struct supervisor *sv;
+	struct varlink_server *server;
+	struct varlink_interface interface;
+	struct session *sessions; /* of Exec */
+	uint64_t next_id;
+	char path[300];
+};
+
+enum { NAMES_MAX = 1024, ARGS_MAX = 4096 };
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static void no_such_unit(struct varlink_call *call, const char *name)
+{
+	varlink_error(call, INTERFACE ".NoSuchUnit", json_pack("{s:s}", "name", name));
+}
+
+static void failed(struct varlink_call *call, const struct err *err)
+{
+	varlink_error(call, INTERFACE ".Failed", json_pack("{s:s}", "message", err->text));
+}
+
+/* The service that the call names, or NULL, after answering. */
+static struct service *named(struct control *control, struct varlink_call *call, const char *name)
+{
+	struct service *service;
+
+	if (!name) {
+		varlink_bad_parameter(call, "name");
+		return NULL;
+	}
+	service = service_find(control->sv, name);
+	if (!service)
+		no_such_unit(call, name);
+	return service;
+}
+
+static const char *text_of(const json_t *parameters, const char *key)
+{
+	return json_string_value(json_object_get(parameters, key));
+}
+
+/* A list of services for Start, Stop, Restart and Wait; NULL after answering. */
+static struct service **names_of(
+	struct control *control, struct varlink_call *call, const json_t *parameters, size_t *ret_n)
+{
+	const json_t *names = json_object_get(parameters, "names");
+	size_t n = json_array_size(names);
+	struct service **list;
+
+	if (!json_is_array(names) || n > NAMES_MAX) {
+		varlink_bad_parameter(call, "names");
+		return NULL;
+	}
+	list = calloc(n + 1, sizeof(struct service *));
+	if (!list) {
+		varlink_bad_parameter(call, "names");
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		list[i] = named(control, call, json_string_value(json_array_get(names, i)));
+		if (!list[i]) {
+			free(list);
+			return NULL;
+		}
+	}
+	*ret_n = n;
+	return list;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static void add_notes(json_t *array, const char *notes)
+{
+	while (notes && *notes) {
+		size_t n = strcspn(notes, "\n");
+
+		if (n)
+			(void)json_array_append_new(array, json_stringn(notes, n));
+		notes += n + (notes[n] == '\n');
+	}
+}
+
+static void method_get_status(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	static const char *const kinds[] = {
+		[SHUTDOWN_LEAVE] = "leave",
+		[SHUTDOWN_STOP] = "stop",
+		[SHUTDOWN_POWEROFF] = "poweroff",
+		[SHUTDOWN_REBOOT] = "reboot",
+		[SHUTDOWN_HALT] = "halt",
+	};
+	struct control *control = data;
+	const struct supervisor_conf *conf = &supervisor_set(control->sv)->conf;
+	const struct container_env *env = supervisor_env(control->sv);
+	enum shutdown_kind kind = supervisor_shutting_down(control->sv);
+	json_t *notes = json_array();
+	json_t *o;
+
+	(void)parameters;
+	add_notes(notes, supervisor_notes(control->sv));
+	o = json_pack("{s:i,s:s,s:s,s:s,s:s,s:o}", "pid", (int)getpid(), "version", BERTH_VERSION,
+		"state_dir", conf->state_dir, "run_dir", conf->run_dir, "log_dir", conf->log_dir,
+		"notes", notes);
+	if (env->tree && env->tree->fd >= 0)
+		(void)json_object_set_new(o, "cgroup", json_string(env->tree->path));
+	if (kind != SHUTDOWN_NONE)
+		(void)json_object_set_new(o, "shutting_down", json_string(kinds[kind]));
+	varlink_reply(call, o);
+}
+
+static void method_list(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct control *control = data;
+	json_t *units = json_array();
+
+	(void)parameters;
+	for (size_t i = 0; i < service_count(control->sv); i++)
+		(void)json_array_append_new(
+			units, control_unit_json(service_at(control->sv, i), false));
+	varlink_reply(call, json_pack("{s:o}", "units", units));
+}
+
+static void method_inspect(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct service *service = named(data, call, text_of(parameters, "name"));
+
+	if (service)
+		varlink_reply(call, json_pack("{s:o}", "unit", control_unit_json(service, true)));
+}
+
+static void method_log(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	own_mem char *text = malloc(LOG_RING_SIZE + 1);
+	size_t n = text ? log_ring(text, LOG_RING_SIZE + 1) : 0;
+	json_t *json = json_stringn(text ? text : "", n);
+
+	(void)parameters;
+	(void)data;
+	for (size_t i = 0; !json && i < n; i++) /* a message cut within a letter is no UTF-8 */
+		if ((unsigned char)text[i] >= 0x80)
+			text[i] = '?';
+	if (!json)
+		json = json_stringn(text ? text : "", n);
+	varlink_reply(call, json_pack("{s:o}", "text", json));
+}
+
+/* ---- changing -------------------------------------------------------------------------------- */
+
+/* A call that waits for services: what was asked of each, and the watch that looks again. */
+struct waiting {
+	struct control *control;
+	struct varlink_call *call;
+	struct service_watch watch;
+	struct service **services;
+	struct service_ticket *tickets; /* NULL: Wait */
+	size_t n;
+	bool healthy;
+};
+
+static void waiting_free(struct waiting *w)
+{
+	service_watch_remove(w->control->sv, &w->watch);
+	free(w->services);
+	free(w->tickets);
+	free(w);
+}
+
+static void waiting_gone(struct varlink_call *call, void *data)
+{
+	(void)call;
+	waiting_free(data);
+}
+
+static json_t *results_json(const struct waiting *w)
+{
+	static const char *const outcomes[] = {
+		[OUTCOME_PENDING] = "pending",
+		[OUTCOME_DONE] = "done",
+		[OUTCOME_FAILED] = "failed",
+		[OUTCOME_OVERTAKEN] = "overtaken",
+	};
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < w->n; i++) {
+		const struct unit *unit = service_unit(w->services[i]);
+		struct service_info info = { 0 };
+		json_t *o;
+
+		service_info(w->services[i], &info);
+		o = json_pack("{s:s,s:s,s:s}", "name", unit->spec ? unit->spec->name : unit->stem,
+			"outcome", outcomes[service_outcome(w->services[i], &w->tickets[i])],
+			"state", service_state_name(info.state));
+		if (info.failure[0])
+			(void)json_object_set_new(o, "failure", json_string(info.failure));
+		(void)json_array_append_new(array, o);
+	}
+	return json_pack("{s:o}", "results", array);
+}
+
+static bool requests_settled(const struct waiting *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (service_outcome(w->services[i], &w->tickets[i]) == OUTCOME_PENDING)
+			return false;
+	return true;
+}
+
+static void requests_look(struct service *service, void *data)
+{
+	struct waiting *w = data;
+	struct varlink_call *call = w->call;
+	json_t *results;
+
+	(void)service;
+	if (!requests_settled(w))
+		return;
+	results = results_json(w);
+	waiting_free(w);
+	varlink_reply(call, results);
+}
+
+static struct waiting *waiting_new(
+	struct control *control, struct varlink_call *call, const json_t *parameters)
+{
+	struct waiting *w = calloc(1, sizeof *w);
+
+	if (!w) {
+		varlink_bad_parameter(call, "names");
+		return NULL;
+	}
+	*w = (struct waiting){ .control = control, .call = call };
+	w->services = names_of(control, call, parameters, &w->n);
+	if (!w->services) {
+		free(w);
+		return NULL;
+	}
+	w->watch.data = w;
+	return w;
+}
+
+static void ask(struct control *control, struct varlink_call *call, const json_t *parameters,
+	enum service_request request)
+{
+	struct waiting *w = waiting_new(control, call, parameters);
+	struct err err = { 0 };
+
+	if (!w)
+		return;
+	w->tickets = calloc(w->n + 1, sizeof *w->tickets);
+	for (size_t i = 0; w->tickets && i < w->n; i++)
+		if (service_request(w->services[i], request, &w->tickets[i], &err) < 0)
+			break;
+	if (!w->tickets)
+		(void)err_sys(&err, ENOMEM, "ask for %zu units", w->n);
+	service_watch_add(control->sv, &w->watch);
+	if (err.code) {
+		waiting_free(w);
+		failed(call, &err);
+	} else if (json_is_true(json_object_get(parameters, "no_block")) || requests_settled(w)) {
+		json_t *results = results_json(w);
+
+		waiting_free(w);
+		varlink_reply(call, results);
+	} else {
+		w->watch.fn = requests_look;
+		varlink_on_gone(call, waiting_gone, w);
+	}
+}
+
+static void method_start(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	ask(data, call, parameters, REQUEST_START);
+}
+
+static void method_stop(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	ask(data, call, parameters, REQUEST_STOP);
+}
+
+static void method_restart(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	ask(data, call, parameters, REQUEST_RESTART);
+}
+
+static void method_kill(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct service *service = named(data, call, text_of(parameters, "name"));
+	json_int_t signal = json_integer_value(json_object_get(parameters, "signal"));
+	struct err err = { 0 };
+	int r;
+
+	if (!service)
+		return;
+	if (signal < 1 || signal > 64) {
+		varlink_bad_parameter(call, "signal");
+		return;
+	}
+	r = service_signal(service, (int)signal, &err);
+	if (r == -ESRCH)
+		varlink_error(call, INTERFACE ".NotRunning",
+			json_pack("{s:s,s:s}", "name", service_unit(service)->stem, "message",
+				err.text));
+	else if (r < 0)
+		failed(call, &err);
+	else
+		varlink_reply(call, NULL);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+enum reached { REACHED_NO, REACHED_YES, REACHED_NEVER };
+
+/* What each state means for who waits for `ready`, and for who waits for the end. A unit that will
+ * be tried again (backoff) is neither ended nor hopeless. */
+static const struct {
+	enum reached ready, end;
+} reached_table[SERVICE_STATE_COUNT] = {
+	[SERVICE_INACTIVE] = { REACHED_NEVER, REACHED_YES },
+	[SERVICE_WAITING] = { REACHED_NO, REACHED_NO },
+	[SERVICE_STARTING] = { REACHED_NO, REACHED_NO },
+	[SERVICE_RUNNING] = { REACHED_NO, REACHED_NO },
+	[SERVICE_READY] = { REACHED_YES, REACHED_NO },
+	[SERVICE_STOPPING] = { REACHED_NO, REACHED_NO },
+	[SERVICE_KILLING] = { REACHED_NO, REACHED_NO },
+	[SERVICE_DRAINING] = { REACHED_NO, REACHED_NO },
+	[SERVICE_BACKOFF] = { REACHED_NO, REACHED_NO },
+	[SERVICE_DONE] = { REACHED_YES, REACHED_YES },
+	[SERVICE_FAILED] = { REACHED_NEVER, REACHED_YES },
+	[SERVICE_UNKILLABLE] = { REACHED_NEVER, REACHED_NO },
+	[SERVICE_HELD] = { REACHED_YES, REACHED_YES },
+};
+
+static enum reached service_reached(const struct service *service, bool healthy)
+{
+	struct service_info info = { 0 };
+
+	service_info(service, &info);
+	if (!healthy)
+		return reached_table[info.state].end;
+	if (info.state == SERVICE_READY && info.health != HEALTH_NONE)
+		return info.health == HEALTH_HEALTHY ? REACHED_YES : REACHED_NO;
+	return reached_table[info.state].ready;
+}
+
+static void wait_look(struct service *service, void *data)
+{
+	struct waiting *w = data;
+	struct varlink_call *call = w->call;
+	bool reached = true;
+	json_t *units;
+
+	(void)service;
+	for (size_t i = 0; i < w->n; i++) {
+		enum reached one = service_reached(w->services[i], w->healthy);
+
+		if (one == REACHED_NO)
+			return;
+		if (one == REACHED_NEVER)
+			reached = false;
+	}
+	units = json_array();
+	for (size_t i = 0; i < w->n; i++)
+		(void)json_array_append_new(units, control_unit_json(w->services[i], false));
+	waiting_free(w);
+	varlink_reply(call, json_pack("{s:o,s:b}", "units", units, "reached", reached));
+}
+
+/* No names: all that are wanted. */
+static int wait_for_all(struct waiting *w)
+{
+	size_t n = service_count(w->control->sv);
+	struct service **all = calloc(n + 1, sizeof(struct service *));
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct service *service = service_at(w->control->sv, i);
+		struct service_info info = { 0 };
+
+		service_info(service, &info);
+		if (info.wanted)
+			all[w->n++] = service;
+	}
+	free(w->services);
+	w->services = all;
+	return 0;
+}
+
+static void method_wait(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct waiting *w = waiting_new(data, call, parameters);
+
+	if (!w)
+		return;
+	w->healthy = json_is_true(json_object_get(parameters, "healthy"));
+	w->watch.fn = wait_look;
+	service_watch_add(w->control->sv, &w->watch);
+	if (w->n == 0 && wait_for_all(w) < 0) {
+		waiting_free(w);
+		varlink_bad_parameter(call, "names");
+		return;
+	}
+	varlink_on_gone(call, waiting_gone, w);
+	wait_look(NULL, w);
+}
+
+/* ---- commands in containers ------------------------------------------------------------------ */
+
+struct session {
+	struct session *next;
+	struct control *control;
+	struct varlink_call *call;
+	struct exec *exec;
+	uint64_t id;
+	struct arena arena;
+	struct process_spec process;
+};
+
+static void session_free(struct session *s)
+{
+	for (struct session **at = &s->control->sessions; *at; at = &(*at)->next)
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	arena_done(&s->arena);
+	free(s);
+}
+
+static void session_gone(struct varlink_call *call, void *data)
+{
+	struct session *s = data;
+
+	(void)call;
+	exec_forget(s->exec, true);
+	session_free(s);
+}
+
+static int exit_code_of_failure(const struct exec_news *news)
+{
+	if (news->stage != STAGE_EXEC)
+		return 125;
+	return news->err && news->err->code == ENOENT ? 127 : 126;
+}
+
+static json_t *status_json(int status)
+{
+	if (WIFSIGNALED(status))
+		return json_pack("{s:s}", "signal", signal_name(WTERMSIG(status)));
+	return json_pack("{s:i}", "code", WEXITSTATUS(status));
+}
+
+static void session_news(struct exec *exec, const struct exec_news *news, void *data)
+{
+	struct session *s = data;
+	struct varlink_call *call = s->call;
+
+	(void)exec;
+	switch (news->event) {
+	case EXEC_STARTED:
+		varlink_stream(call,
+			json_pack("{s:I,s:i}", "id", (json_int_t)s->id, "pid", (int)news->pid),
+			news->fd);
+		break;
+	case EXEC_FAILED:
+		session_free(s);
+		varlink_error(call, INTERFACE ".ExecFailed",
+			json_pack("{s:s,s:i}", "message", news->err ? news->err->text : "",
+				"exit_code", exit_code_of_failure(news)));
+		break;
+	case EXEC_EXITED:
+		session_free(s);
+		varlink_reply(call, status_json(news->status));
+		break;
+	}
+}
+
+/* Texts of an array into a list; -EINVAL when it is none. Absent is empty. */
+static int list_of(const json_t *array, struct arena *arena, struct strv *ret)
+{
+	size_t n = json_array_size(array);
+
+	if ((array && !json_is_array(array)) || n > ARGS_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		const char *text = json_string_value(json_array_get(array, i));
+		char *copy = text ? arena_strdup(arena, text) : NULL;
+
+		if (!copy || strv_add(ret, arena, copy) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* The container's environment with `extra` in front of what it replaces. */
+static int environment(struct session *s, const struct strv *own, const json_t *extra)
+{
+	struct strv env = { 0 };
+	int r = list_of(extra, &s->arena, &env);
+	size_t n = env.n;
+
+	for (size_t i = 0; i < own->n && r == 0; i++) {
+		size_t key = strcspn(own->v[i], "=") + 1;
+		bool replaced = false;
+
+		for (size_t j = 0; j < n; j++)
+			replaced |= strncmp(env.v[j], own->v[i], key) == 0;
+		if (!replaced)
+			r = strv_add(&env, &s->arena, own->v[i]);
+	}
+	s->process.env = env;
+	return r;
+}
+
+/* "www", "33:33": into user and group. */
+static int user(struct session *s, const char *text)
+{
+	char *copy = arena_strdup(&s->arena, text);
+	char *colon = copy ? strchr(copy, ':') : NULL;
+
+	if (!copy)
+		return -ENOMEM;
+	s->process.user = copy;
+	s->process.group = NULL;
+	s->process.groups = (struct strv){ 0 };
+	if (colon) {
+		*colon = '\0';
+		s->process.group = colon + 1;
+	}
+	return *copy ? 0 : -EINVAL;
+}
+
+/* What is to run: the container's own process, with what the caller changes. Gives the name of a
+ * parameter that is wrong, or NULL. */
+static const char *process_of(
+	struct session *s, const struct process_spec *own, const json_t *parameters)
+{
+	const char *cwd = text_of(parameters, "cwd");
+	const char *name = text_of(parameters, "user");
+
+	s->process = *own;
+	s->process.argv = (struct strv){ 0 };
+	s->process.tty_path = NULL;
+	s->process.tty = json_is_true(json_object_get(parameters, "tty"));
+	if (list_of(json_object_get(parameters, "argv"), &s->arena, &s->process.argv) < 0 ||
+		!s->process.argv.n)
+		return "argv";
+	if (environment(s, &own->env, json_object_get(parameters, "env")) < 0)
+		return "env";
+	if (name && user(s, name) < 0)
+		return "user";
+	if (cwd && *cwd != '/')
+		return "cwd";
+	if (cwd)
+		s->process.cwd = arena_strdup(&s->arena, cwd);
+	return cwd && !s->process.cwd ? "cwd" : NULL;
+}
+
+static void session_start(struct session *s, struct service *service)
+{
+	struct varlink_call *call = s->call;
+	const int *fds;
+	size_t n = varlink_fds(call, &fds);
+	bool stdio = !s->process.tty && n == 3;
+	struct err err = { 0 };
+	int r = service_exec(service, &s->process, stdio ? fds[0] : -1, stdio ? fds[1] : -1,
+		stdio ? fds[2] : -1, session_news, s, &s->exec, &err);
+
+	if (r < 0) {
+		session_free(s);
+		if (r == -ESRCH)
+			varlink_error(call, INTERFACE ".NotRunning",
+				json_pack("{s:s,s:s}", "name", service_unit(service)->stem,
+					"message", err.text));
+		else
+			failed(call, &err);
+	} else {
+		varlink_on_gone(call, session_gone, s);
+	}
+}
+
+static void method_exec(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct control *control = data;
+	struct service *service = named(control, call, text_of(parameters, "name"));
+	const char *wrong;
+	struct session *s;
+
+	if (!service)
+		return;
+	if (!service_unit(service)->spec) {
+		varlink_bad_parameter(call, "name");
+		return;
+	}
+	s = calloc(1, sizeof *s);
+	if (!s) {
+		failed(call, &(struct err){ .code = ENOMEM, .text = "out of memory" });
+		return;
+	}
+	s->control = control;
+	s->call = call;
+	s->id = ++control->next_id;
+	s->next = control->sessions;
+	control->sessions = s;
+	wrong = process_of(s, &service_unit(service)->spec->process, parameters);
+	if (wrong) {
+		session_free(s);
+		varlink_bad_parameter(call, wrong);
+		return;
+	}
+	session_start(s, service);
+}
+
+static void method_exec_signal(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct control *control = data;
+	uint64_t id = (uint64_t)json_integer_value(json_object_get(parameters, "id"));
+	json_int_t signal = json_integer_value(json_object_get(parameters, "signal"));
+
+	for (struct session *s = control->sessions; s; s = s->next) {
+		if (s->id != id)
+			continue;
+		if (signal < 1 || signal > 64)
+			varlink_bad_parameter(call, "signal");
+		else if (exec_signal(s->exec, (int)signal) < 0)
+			varlink_bad_parameter(call, "id");
+		else
+			varlink_reply(call, NULL);
+		return;
+	}
+	varlink_bad_parameter(call, "id");
+}
+
+static void method_shutdown(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	static const struct {
+		const char *name;
+		enum shutdown_kind kind;
+	} kinds[] = {
+		{ "leave", SHUTDOWN_LEAVE },
+		{ "stop", SHUTDOWN_STOP },
+		{ "poweroff", SHUTDOWN_POWEROFF },
+		{ "reboot", SHUTDOWN_REBOOT },
+		{ "halt", SHUTDOWN_HALT },
+	};
+	struct control *control = data;
+	const char *name = text_of(parameters, "kind");
+
+	for (size_t i = 0; name && i < sizeof kinds / sizeof kinds[0]; i++)
+		if (strcmp(name, kinds[i].name) == 0) {
+			varlink_reply(call, NULL);
+			supervisor_shutdown(control->sv, kinds[i].kind);
+			return;
+		}
+	varlink_bad_parameter(call, "kind");
+}
+
+static const struct varlink_method methods[] = {
+	{ .name = "GetStatus", .run = method_get_status },
+	{ .name = "List", .run = method_list },
+	{ .name = "Inspect", .run = method_inspect },
+	{ .name = "Start", .run = method_start },
+	{ .name = "Stop", .run = method_stop },
+	{ .name = "Restart", .run = method_restart },
+	{ .name = "Kill", .run = method_kill },
+	{ .name = "Wait", .run = method_wait },
+	{ .name = "Exec", .run = method_exec, .fds = true, .more = true },
+	{ .name = "ExecSignal", .run = method_exec_signal },
+	{ .name = "Log", .run = method_log },
+	{ .name = "Shutdown", .run = method_shutdown },
+};
+
+int control_open(struct control **ret, struct supervisor *sv, const char *run_dir, struct err *err)
+{
+	struct control *control = calloc(1, sizeof *control);
+	int r;
+
+	if (!control)
+		return err_sys(err, ENOMEM, "open the control socket");
+	control->sv = sv;
+	control->interface = (struct varlink_interface){
+		.name = INTERFACE,
+		.description = berth_interface_text,
+		.methods = methods,
+		.nmethods = sizeof methods / sizeof methods[0],
+		.data = control,
+	};
+	(void)snprintf(control->path, sizeof control->path, "%s/berth.sock", run_dir);
+	r = varlink_server_open(
+		&control->server, supervisor_loop(sv), control->path, &control->interface, err);
+	if (r < 0) {
+		free(control);
+		return err_wrap(err, "open the control socket");
+	}
+	*ret = control;
+	return 0;
+}
+
+void control_close(struct control *control)
+{
+	if (!control)
+		return;
+	varlink_server_close(control->server);
+	(void)unlink(control->path);
+	free(control);
+}
