@@ -65,6 +65,7 @@ cmd_obj     := $(cmd_src:%.c=$(O)/%.o)
 worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o)
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
+net_bin     := $(if $(wildcard tests/net/net.c),$(O)/tests/net-driver)
 probe_bin   := $(if $(wildcard tests/probe/probe.c),$(O)/tests/probe)
 hang_bin    := $(if $(shell $(PKG_CONFIG) --exists fuse3 && echo yes),$(O)/tests/hang)
 
@@ -128,6 +129,10 @@ $(O)/tests/hang: tests/fuse/hang.c
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) $(shell $(PKG_CONFIG) --cflags fuse3) \
 		-o $@ $< $(shell $(PKG_CONFIG) --libs fuse3)
 
+# Drives the network leaf for tests/suite/20-netns.
+$(O)/tests/net-driver: $(O)/tests/net/net.o $(O)/libberth.a
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $^ $(berth_libs)
+
 $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs) \
 		$(shell $(PKG_CONFIG) --libs cmocka)
@@ -141,7 +146,7 @@ deps: ## install what building and testing need (apt), or say what is missing
 run: ## show the main job: two containers, in namespaces of their own (needs root)
 	@tests/run-demo.sh $(O)
 
-tests: $(PROGRAMS) $(test_bin) $(probe_bin) $(hang_bin)
+tests: $(PROGRAMS) $(test_bin) $(probe_bin) $(net_bin) $(hang_bin)
 
 unit: $(test_bin) ## the unit tests alone: no root needed
 	@tests/lib/unit.sh $(test_bin)

@@ -1,0 +1,116 @@
+/* A bridge of ours: made when missing, brought to what is asked when it is there. */
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netns/addrs.h"
+#include "netns/link.h"
+#include "netns/net.h"
+#include "netns/netns.h"
+
+static int not_ours(const struct net_bridge *bridge, const struct link_info *link, struct err *err)
+{
+	return err_set(err, EEXIST,
+		"network %s: interface %s exists and is not ours (%s%s%s%s): remove it, or set "
+		"InterfaceName= to another name",
+		bridge->name, link->name, *link->kind ? "a " : "a device", link->kind,
+		*link->alias ? ", alias " : "", link->alias);
+}
+
+static int bridge_create(struct rtnl *nl, const struct net_bridge *bridge, const char *alias,
+	struct link_info *link, struct err *err)
+{
+	uint8_t mac[6];
+	const struct link_set set = { .mac = mac, .mtu = bridge->mtu };
+	int r;
+
+	/* A MAC address of its own: the kernel's choice would change with the ports. */
+	link_alias_mac(alias, mac);
+	link_new_bridge(nl, bridge->ifname, &set);
+	link_ask(nl, bridge->ifname, link);
+	r = rtnl_commit(nl, err);
+	if (r == -EOPNOTSUPP)
+		return err_set(err, EOPNOTSUPP,
+			"create bridge %s: the kernel has no bridges: modprobe bridge, or build it "
+			"with CONFIG_BRIDGE",
+			bridge->ifname);
+	if (r == 0 && !link->found)
+		return err_sys(err, ENODEV, "create bridge %s", bridge->ifname);
+	return r;
+}
+
+/* Addresses of an older Subnet= would keep their routes. */
+static int bridge_addresses(
+	struct rtnl *nl, const struct net_bridge *bridge, int ifindex, struct err *err)
+{
+	struct addr_list have = { 0 };
+	int r = addrs_list(nl, ifindex, &have, err);
+
+	for (size_t i = 0; r == 0 && i < have.n; i++) {
+		const struct addr_entry *entry = &have.v[i];
+		const struct net_addr *gateway =
+			entry->addr.family == AF_INET ? &bridge->gateway4 : &bridge->gateway6;
+		const struct net_addr *subnet =
+			entry->addr.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
+
+		if (entry->scope == RT_SCOPE_UNIVERSE &&
+			!addr_entry_is(entry, gateway, subnet->prefix))
+			addr_delete(nl, ifindex, &entry->addr);
+	}
+	addr_list_done(&have);
+	return r;
+}
+
+static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, const char *alias,
+	const struct link_info *link, struct err *err)
+{
+	const struct link_set set = { .alias = alias, .mtu = bridge->mtu, .up = true };
+
+	link_change(nl, link->ifindex, bridge->ifname, &set);
+	if (bridge->gateway4.family)
+		addr_add(nl, link->ifindex, &bridge->gateway4, bridge->subnet4.prefix);
+	if (bridge->gateway6.family)
+		addr_add(nl, link->ifindex, &bridge->gateway6, bridge->subnet6.prefix);
+	return rtnl_commit(nl, err);
+}
+
+static int bridge_bring(
+	struct rtnl *nl, const struct net_bridge *bridge, const char *alias, struct err *err)
+{
+	struct link_info link;
+	int r;
+
+	link_ask(nl, bridge->ifname, &link);
+	r = rtnl_commit(nl, err);
+	if (r < 0)
+		return r;
+	if (link.found && (strcmp(link.kind, "bridge") != 0 || !link_is_ours(&link, alias)))
+		return not_ours(bridge, &link, err);
+	r = link.found ? bridge_addresses(nl, bridge, link.ifindex, err)
+		       : bridge_create(nl, bridge, alias, &link, err);
+	if (r < 0)
+		return r;
+	/* Before it is up: no container may change the host's routes by a router advertisement. */
+	r = netns_sysctl("0", err, "ipv6/conf/%s/accept_ra", bridge->ifname);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return bridge_configure(nl, bridge, alias, &link, err);
+}
+
+int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, struct err *err)
+{
+	char alias[LINK_ALIAS];
+	own_rtnl nl = { 0 };
+	int r;
+
+	if (strlen(bridge->ifname) >= IFNAMSIZ)
+		return err_set(err, EINVAL,
+			"network %s: InterfaceName=%s is longer than 15 characters", bridge->name,
+			bridge->ifname);
+	if (snprintf(alias, sizeof alias, "berth:%s:bridge:%s", instance, bridge->name) >=
+		(int)sizeof alias)
+		return err_set(err, EINVAL, "network %s: the name is too long", bridge->name);
+	r = rtnl_open(&nl, -1, NETLINK_ROUTE, err);
+	return r < 0 ? r : bridge_bring(&nl, bridge, alias, err);
+}

@@ -1,0 +1,280 @@
+/* A kept namespace is made as good as new before the next run.
+ *
+ * All processes of the old run are dead here, but its closed connections live on in the kernel for
+ * minutes and hold the ports that the next run wants to listen on. What a run may have configured
+ * goes too: addresses and routes that are not ours. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "netns/addrs.h"
+#include "netns/link.h"
+#include "netns/net.h"
+#include "netns/netns.h"
+#include "supervisor/base/fd.h"
+
+/* ---- sockets ---------------------------------------------------------------------------------- */
+static const struct {
+	uint8_t family, protocol;
+	const char *file, *label; /* where the kernel counts them */
+} kinds[] = {
+	{ AF_INET, IPPROTO_TCP, "sockstat", "TCP:" },
+	{ AF_INET6, IPPROTO_TCP, "sockstat6", "TCP6:" },
+	{ AF_INET, IPPROTO_UDP, "sockstat", "UDP:" },
+	{ AF_INET6, IPPROTO_UDP, "sockstat6", "UDP6:" },
+	{ AF_INET, IPPROTO_RAW, "sockstat", "RAW:" },
+	{ AF_INET6, IPPROTO_RAW, "sockstat6", "RAW6:" },
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+/* The number after a word of a line; 1 (there may be some) when it is not there. */
+static unsigned long counted(const char *text, const char *label, const char *word)
+{
+	const char *line = strstr(text, label);
+	const char *at = line ? strstr(line, word) : NULL;
+
+	return at ? strtoul(at + strlen(word), NULL, 10) : 1;
+}
+
+/*
+ * The list of sockets walks a table of the whole machine (a millisecond on a large one), so the
+ * namespace's counters are asked first. What cannot be read counts as "some".
+ */
+static void sockets_count(int netns_fd, bool some[static KINDS])
+{
+	int back = -1;
+	bool waiting = true;
+
+	for (size_t i = 0; i < KINDS; i++)
+		some[i] = true;
+	if (netns_enter(netns_fd, &back, NULL) < 0)
+		return;
+	for (size_t i = 0; i < KINDS; i++) {
+		char path[64];
+		char text[1024];
+
+		(void)snprintf(path, sizeof path, "/proc/thread-self/net/%s", kinds[i].file);
+		if (file_read_at(-1, path, text, sizeof text) < 0)
+			continue;
+		some[i] = counted(text, kinds[i].label, " inuse ") > 0;
+		/* Connections in TIME_WAIT of both families are counted with IPv4's. */
+		if (i == 0)
+			waiting = counted(text, kinds[i].label, " tw ") > 0;
+		if (kinds[i].protocol == IPPROTO_TCP)
+			some[i] = some[i] || waiting;
+	}
+	(void)netns_leave(&back, NULL);
+}
+
+struct victims {
+	struct rtnl *act;
+	uint8_t protocol;
+	bool more; /* a batch was full */
+};
+
+static void reply_socket(const struct nlmsghdr *header, void *data)
+{
+	const struct inet_diag_msg *msg = nlmsg_data(header);
+	struct victims *victims = data;
+	const struct inet_diag_req_v2 request = {
+		.sdiag_family = msg->idiag_family,
+		.sdiag_protocol = victims->protocol,
+		.idiag_states = UINT32_MAX,
+		.id = msg->id,
+	};
+
+	victims->more = victims->act->n == RTNL_BATCH && !victims->act->sent;
+	if (victims->more)
+		return;
+	rtnl_begin(victims->act, SOCK_DESTROY, 0, &request, sizeof request, "destroy a socket");
+	/* Gone by itself; or the kernel is built without SOCK_DESTROY, or not for that kind. */
+	rtnl_allow(victims->act, ENOENT);
+	rtnl_allow(victims->act, EOPNOTSUPP);
+}
+
+static int sockets_destroy(struct rtnl *ask, struct rtnl *act, size_t kind, struct err *err)
+{
+	const struct inet_diag_req_v2 request = {
+		.sdiag_family = kinds[kind].family,
+		.sdiag_protocol = kinds[kind].protocol,
+		.idiag_states = UINT32_MAX,
+	};
+	struct victims victims = { .act = act, .protocol = kinds[kind].protocol };
+	int r;
+
+	/* A table that does not empty (SOCK_DESTROY refused) must not keep us here. */
+	for (int i = 0; i < 64; i++) {
+		victims.more = false;
+		rtnl_begin(ask, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request, sizeof request,
+			"list the sockets");
+		rtnl_reply(ask, reply_socket, &victims);
+		/* A kernel without the diag module of this kind. */
+		rtnl_allow(ask, ENOENT);
+		rtnl_allow(ask, EOPNOTSUPP);
+		r = rtnl_commit(ask, err);
+		if (r == 0)
+			r = rtnl_commit(act, err);
+		if (r < 0 || !victims.more)
+			return r;
+	}
+	return 0;
+}
+
+static int clear_sockets(int netns_fd, struct err *err)
+{
+	own_rtnl ask = { 0 };
+	own_rtnl act = { 0 };
+	bool some[KINDS];
+	int r = 0;
+
+	sockets_count(netns_fd, some);
+	for (size_t i = 0; r == 0 && i < KINDS; i++) {
+		if (!some[i])
+			continue;
+		if (!ask.sock) {
+			r = rtnl_open(&ask, netns_fd, NETLINK_SOCK_DIAG, err);
+			/* Without CONFIG_INET_DIAG the sockets stay. */
+			if (r == -EPROTONOSUPPORT)
+				return 0;
+			if (r == 0)
+				r = rtnl_open(&act, netns_fd, NETLINK_SOCK_DIAG, err);
+		}
+		if (r == 0)
+			r = sockets_destroy(&ask, &act, i, err);
+	}
+	return r;
+}
+
+/* ---- addresses and routes --------------------------------------------------------------------- */
+struct clear {
+	const struct net_iface *ifaces;
+	struct link_info *links; /* of each */
+	size_t n;
+	struct rtnl *act;
+	bool more;
+};
+
+static bool is_wanted(const struct clear *clear, const struct addr_entry *entry)
+{
+	static const struct net_addr loopback[] = {
+		{ AF_INET, 8, { 127, 0, 0, 1 } },
+		{ AF_INET6, 128, { [15] = 1 } },
+	};
+
+	/* The kernel's own fe80:: addresses. */
+	if (entry->addr.family == AF_INET6 && entry->scope == RT_SCOPE_LINK)
+		return true;
+	for (size_t i = 0; i < 2; i++)
+		if (addr_entry_is(entry, &loopback[i], loopback[i].prefix))
+			return true;
+	for (size_t i = 0; i < clear->n; i++) {
+		const struct net_iface *iface = &clear->ifaces[i];
+		bool four = entry->addr.family == AF_INET;
+		const struct net_addr *subnet =
+			four ? &iface->bridge->subnet4 : &iface->bridge->subnet6;
+		const struct net_addr *addr = four ? &iface->addr4 : &iface->addr6;
+
+		if (clear->links[i].ifindex == entry->ifindex &&
+			addr_entry_is(entry, addr, subnet->family ? subnet->prefix : addr->prefix))
+			return true;
+	}
+	return false;
+}
+
+static int clear_addresses(struct clear *clear, struct rtnl *ask, struct err *err)
+{
+	struct addr_list list = { 0 };
+	int r = addrs_list(ask, 0, &list, err);
+
+	for (size_t i = 0; r == 0 && i < list.n; i++) {
+		if (is_wanted(clear, &list.v[i]))
+			continue;
+		addr_delete(clear->act, list.v[i].ifindex, &list.v[i].addr);
+		r = rtnl_commit(clear->act, err);
+	}
+	addr_list_done(&list);
+	return r;
+}
+
+/* Default routes are put back by net_attach, so only what the kernel itself keeps is spared. */
+static void reply_route(const struct nlmsghdr *header, void *data)
+{
+	static const uint16_t kept[] = { RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE };
+	const struct rtmsg *route = nlmsg_data(header);
+	struct clear *clear = data;
+	struct nlattr *attrs[RTA_MAX + 1];
+
+	if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_protocol == RTPROT_KERNEL ||
+		route->rtm_table == RT_TABLE_LOCAL || route->rtm_flags & RTM_F_CLONED ||
+		nlmsg_parse((struct nlmsghdr *)(uintptr_t)header, sizeof *route, attrs, RTA_MAX,
+			NULL) < 0)
+		return;
+	clear->more = clear->act->n == RTNL_BATCH && !clear->act->sent;
+	if (clear->more)
+		return;
+	rtnl_begin(clear->act, RTM_DELROUTE, 0, route, sizeof *route, "remove a route");
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		if (attrs[kept[i]])
+			rtnl_put(clear->act, kept[i], nla_data(attrs[kept[i]]),
+				(size_t)nla_len(attrs[kept[i]]));
+	rtnl_allow(clear->act, ESRCH);
+}
+
+static int clear_routes(struct clear *clear, struct rtnl *ask, struct err *err)
+{
+	const struct rtmsg all = { 0 };
+	int r;
+
+	for (int i = 0; i < 64; i++) {
+		clear->more = false;
+		rtnl_begin(ask, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof all, "list the routes");
+		rtnl_reply(ask, reply_route, clear);
+		r = rtnl_commit(ask, err);
+		if (r == 0)
+			r = rtnl_commit(clear->act, err);
+		if (r < 0 || !clear->more)
+			return r;
+	}
+	return 0;
+}
+
+static int clear_config(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)
+{
+	own_rtnl ask = { 0 };
+	own_rtnl act = { 0 };
+	struct clear clear = { .ifaces = ifaces, .n = n, .act = &act };
+	int r = rtnl_open(&ask, netns_fd, NETLINK_ROUTE, err);
+
+	if (r == 0)
+		r = rtnl_open(&act, netns_fd, NETLINK_ROUTE, err);
+	if (r < 0)
+		return r;
+	clear.links = calloc(n ? n : 1, sizeof *clear.links);
+	if (!clear.links)
+		return err_sys(err, ENOMEM, "clear the network namespace");
+	for (size_t i = 0; i < n; i++)
+		link_ask(&ask, ifaces[i].ifname, &clear.links[i]);
+	r = rtnl_commit(&ask, err);
+	if (r == 0)
+		r = clear_addresses(&clear, &ask, err);
+	if (r == 0)
+		r = clear_routes(&clear, &ask, err);
+	free(clear.links);
+	return r;
+}
+
+int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)
+{
+	int r = clear_sockets(netns_fd, err);
+
+	if (r == 0)
+		r = clear_config(netns_fd, ifaces, n, err);
+	return r < 0 ? r : net_attach(netns_fd, ifaces, n, err);
+}

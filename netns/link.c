@@ -1,0 +1,254 @@
+#include "netns/link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netns/net.h"
+
+static void copy_text(char *to, size_t size, const struct nlattr *attr)
+{
+	if (attr)
+		(void)snprintf(to, size, "%.*s", nla_len(attr), (const char *)nla_data(attr));
+}
+
+void link_parse(const struct nlmsghdr *header, struct link_info *ret)
+{
+	const struct ifinfomsg *info = nlmsg_data(header);
+	struct nlattr *attrs[IFLA_MAX + 1];
+	struct link_info link = { .found = true };
+	struct nlattr *kind;
+
+	if (header->nlmsg_type != RTM_NEWLINK || nlmsg_parse((struct nlmsghdr *)(uintptr_t)header,
+							 sizeof *info, attrs, IFLA_MAX, NULL) < 0)
+		return;
+	link.ifindex = info->ifi_index;
+	link.flags = info->ifi_flags;
+	if (attrs[IFLA_MASTER])
+		link.master = (int)nla_get_u32(attrs[IFLA_MASTER]);
+	if (attrs[IFLA_LINK])
+		link.peer = (int)nla_get_u32(attrs[IFLA_LINK]);
+	if (attrs[IFLA_MTU])
+		link.mtu = nla_get_u32(attrs[IFLA_MTU]);
+	if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == 6)
+		memcpy(link.mac, nla_data(attrs[IFLA_ADDRESS]), 6);
+	kind = attrs[IFLA_LINKINFO] ? nla_find(nla_data(attrs[IFLA_LINKINFO]),
+					      nla_len(attrs[IFLA_LINKINFO]), IFLA_INFO_KIND)
+				    : NULL;
+	copy_text(link.kind, sizeof link.kind, kind);
+	copy_text(link.name, sizeof link.name, attrs[IFLA_IFNAME]);
+	copy_text(link.alias, sizeof link.alias, attrs[IFLA_IFALIAS]);
+	*ret = link;
+}
+
+static void reply_link(const struct nlmsghdr *header, void *data)
+{
+	link_parse(header, data);
+}
+
+void link_ask(struct rtnl *nl, const char *ifname, struct link_info *ret)
+{
+	const struct ifinfomsg info = { 0 };
+
+	*ret = (struct link_info){ 0 };
+	rtnl_begin(nl, RTM_GETLINK, 0, &info, sizeof info, "look for link %s", ifname);
+	rtnl_text(nl, IFLA_IFNAME, ifname);
+	rtnl_u32(nl, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	rtnl_reply(nl, reply_link, ret);
+	rtnl_allow(nl, ENODEV);
+}
+
+void link_ask_all(struct rtnl *nl, rtnl_reply_fn *reply, void *data)
+{
+	const struct ifinfomsg info = { 0 };
+
+	rtnl_begin(nl, RTM_GETLINK, NLM_F_DUMP, &info, sizeof info, "list the links");
+	rtnl_u32(nl, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	rtnl_reply(nl, reply, data);
+}
+
+static void put_mac(struct rtnl *nl, const uint8_t *mac)
+{
+	static const uint8_t none[6];
+
+	if (mac && memcmp(mac, none, sizeof none) != 0)
+		rtnl_put(nl, IFLA_ADDRESS, mac, 6);
+}
+
+/* Everything but the alias, which the kernel does not take at birth. */
+static void put_set(struct rtnl *nl, const struct link_set *set)
+{
+	put_mac(nl, set->mac);
+	if (set->mtu)
+		rtnl_u32(nl, IFLA_MTU, set->mtu);
+	if (set->master)
+		rtnl_u32(nl, IFLA_MASTER, (uint32_t)set->master);
+}
+
+void link_new_bridge(struct rtnl *nl, const char *ifname, const struct link_set *set)
+{
+	const struct ifinfomsg info = { .ifi_flags = set->up ? IFF_UP : 0, .ifi_change = IFF_UP };
+	struct nlattr *link;
+	struct nlattr *bridge;
+
+	rtnl_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof info,
+		"create bridge %s", ifname);
+	rtnl_text(nl, IFLA_IFNAME, ifname);
+	put_set(nl, set);
+	link = rtnl_nest(nl, IFLA_LINKINFO);
+	rtnl_text(nl, IFLA_INFO_KIND, "bridge");
+	bridge = rtnl_nest(nl, IFLA_INFO_DATA);
+	/* Ports forward from the first moment; there are no loops among our own veth pairs. */
+	rtnl_u32(nl, IFLA_BR_FORWARD_DELAY, 0);
+	rtnl_u32(nl, IFLA_BR_STP_STATE, 0);
+	rtnl_nest_end(nl, bridge);
+	rtnl_nest_end(nl, link);
+}
+
+void link_new_veth(struct rtnl *nl, const char *ifname, const struct link_set *set, int netns_fd,
+	const char *peer_ifname, const uint8_t *peer_mac)
+{
+	const struct ifinfomsg info = { .ifi_flags = set->up ? IFF_UP : 0, .ifi_change = IFF_UP };
+	/* It cannot be born up: a veth end opens only when it has its peer. */
+	const struct ifinfomsg peer_info = { 0 };
+	struct nlattr *link;
+	struct nlattr *veth;
+	struct nlattr *peer;
+
+	rtnl_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof info,
+		"create veth pair %s and %s", ifname, peer_ifname);
+	rtnl_text(nl, IFLA_IFNAME, ifname);
+	put_set(nl, set);
+	link = rtnl_nest(nl, IFLA_LINKINFO);
+	rtnl_text(nl, IFLA_INFO_KIND, "veth");
+	veth = rtnl_nest(nl, IFLA_INFO_DATA);
+	peer = rtnl_nest(nl, VETH_INFO_PEER);
+	rtnl_raw(nl, &peer_info, sizeof peer_info);
+	rtnl_text(nl, IFLA_IFNAME, peer_ifname);
+	rtnl_u32(nl, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	put_mac(nl, peer_mac);
+	if (set->mtu)
+		rtnl_u32(nl, IFLA_MTU, set->mtu);
+	rtnl_nest_end(nl, peer);
+	rtnl_nest_end(nl, veth);
+	rtnl_nest_end(nl, link);
+}
+
+static void put_hairpin(struct rtnl *nl)
+{
+	const uint8_t on = 1;
+	struct nlattr *link = rtnl_nest(nl, IFLA_LINKINFO);
+	struct nlattr *port;
+
+	rtnl_text(nl, IFLA_INFO_SLAVE_KIND, "bridge");
+	port = rtnl_nest(nl, IFLA_INFO_SLAVE_DATA);
+	rtnl_put(nl, IFLA_BRPORT_MODE, &on, sizeof on);
+	rtnl_nest_end(nl, port);
+	rtnl_nest_end(nl, link);
+}
+
+void link_change(struct rtnl *nl, int ifindex, const char *ifname, const struct link_set *set)
+{
+	const struct ifinfomsg info = {
+		.ifi_index = ifindex,
+		.ifi_flags = set->up ? IFF_UP : 0,
+		.ifi_change = set->up ? IFF_UP : 0,
+	};
+
+	rtnl_begin(nl, RTM_NEWLINK, 0, &info, sizeof info, "set up link %s", ifname);
+	put_set(nl, set);
+	if (set->alias)
+		rtnl_put(nl, IFLA_IFALIAS, set->alias, strlen(set->alias));
+	if (set->hairpin)
+		put_hairpin(nl);
+}
+
+void link_delete(struct rtnl *nl, int ifindex, const char *ifname)
+{
+	const struct ifinfomsg info = { .ifi_index = ifindex };
+
+	rtnl_begin(nl, RTM_DELLINK, 0, &info, sizeof info, "delete link %s", ifname);
+	rtnl_allow(nl, ENODEV);
+}
+
+static size_t addr_size(const struct net_addr *addr)
+{
+	return addr->family == AF_INET ? 4 : 16;
+}
+
+void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint8_t prefix)
+{
+	struct ifaddrmsg info = {
+		.ifa_family = addr->family,
+		.ifa_prefixlen = prefix,
+		.ifa_index = (unsigned)ifindex,
+		.ifa_flags = addr->family == AF_INET6 ? IFA_F_NODAD : 0,
+		.ifa_scope = RT_SCOPE_UNIVERSE,
+	};
+	struct net_addr subnet = *addr;
+
+	rtnl_begin(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof info,
+		"add address %s", net_addr_print(addr, false).text);
+	rtnl_put(nl, IFA_LOCAL, addr->bytes, addr_size(addr));
+	rtnl_put(nl, IFA_ADDRESS, addr->bytes, addr_size(addr));
+	subnet.prefix = prefix;
+	if (addr->family == AF_INET && prefix < 31)
+		rtnl_put(nl, IFA_BROADCAST, net_addr_nth(&subnet, net_addr_span(&subnet) - 1).bytes,
+			4);
+}
+
+void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr)
+{
+	const struct ifaddrmsg info = {
+		.ifa_family = addr->family,
+		.ifa_prefixlen = addr->prefix,
+		.ifa_index = (unsigned)ifindex,
+	};
+
+	rtnl_begin(nl, RTM_DELADDR, 0, &info, sizeof info, "remove address %s",
+		net_addr_print(addr, true).text);
+	rtnl_put(nl, IFA_LOCAL, addr->bytes, addr_size(addr));
+	rtnl_allow(nl, EADDRNOTAVAIL);
+	rtnl_allow(nl, ENODEV);
+}
+
+void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway)
+{
+	const struct rtmsg info = {
+		.rtm_family = gateway->family,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_UNICAST,
+	};
+
+	rtnl_begin(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof info,
+		"set the default route through %s", net_addr_print(gateway, false).text);
+	rtnl_put(nl, RTA_GATEWAY, gateway->bytes, addr_size(gateway));
+	rtnl_u32(nl, RTA_OIF, (uint32_t)ifindex);
+}
+
+void link_alias_mac(const char *alias, uint8_t ret[static 6])
+{
+	char seed[LINK_ALIAS + 8];
+
+	/* Not the seed that anybody else would take for the other end. */
+	(void)snprintf(seed, sizeof seed, "host:%s", alias);
+	net_mac(seed, ret);
+}
+
+bool link_is_ours(const struct link_info *link, const char *alias)
+{
+	uint8_t mac[6];
+
+	if (*link->alias)
+		return strcmp(link->alias, alias) == 0;
+	link_alias_mac(alias, mac);
+	return memcmp(link->mac, mac, 6) == 0;
+}

@@ -1,0 +1,66 @@
+/* Links, addresses and routes: each verb adds one request to a batch (rtnl_commit sends it). */
+#ifndef BERTH_NETNS_LINK_H
+#define BERTH_NETNS_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "netns/net_spec.h"
+#include "netns/rtnl.h"
+
+enum { LINK_ALIAS = 256 }; /* IFALIASZ of linux/if.h, which cannot be met with net/if.h */
+
+struct link_info {
+	bool found;
+	int ifindex;
+	int master; /* the bridge it is a port of; 0: none */
+	int peer;   /* the other end of a veth pair, in its own namespace's numbers */
+	uint32_t flags, mtu;
+	uint8_t mac[6];
+	char kind[16]; /* "bridge", "veth", …; "" for a real device */
+	char name[IFNAMSIZ];
+	char alias[LINK_ALIAS];
+};
+
+/* What a link's settings shall be; zero fields are left as they are. */
+struct link_set {
+	const char *alias;
+	const uint8_t *mac; /* NULL or all zero: the kernel's choice */
+	uint32_t mtu;
+	int master;
+	bool up;
+	/* As a port of its bridge: frames may leave where they came in. Where br_netfilter is loaded the
+	 * bridge itself sends a container's call to its own published port back, and drops it else. */
+	bool hairpin;
+};
+
+/* A reply's RTM_NEWLINK message. */
+void link_parse(const struct nlmsghdr *header, struct link_info *ret);
+/* *ret is filled by the commit; found stays false when there is no such link. */
+void link_ask(struct rtnl *nl, const char *ifname, struct link_info *ret);
+/* All links: the reader gets RTM_NEWLINK messages. A batch of its own. */
+void link_ask_all(struct rtnl *nl, rtnl_reply_fn *reply, void *data);
+
+/* Fails with EEXIST where there is a link of that name. */
+void link_new_bridge(struct rtnl *nl, const char *ifname, const struct link_set *set);
+/* The pair, with one end born in the namespace `netns_fd`. set: of the end that is here. */
+void link_new_veth(struct rtnl *nl, const char *ifname, const struct link_set *set, int netns_fd,
+	const char *peer_ifname, const uint8_t *peer_mac);
+/* By number, never by name: a number is the link that was looked at. */
+void link_change(struct rtnl *nl, int ifindex, const char *ifname, const struct link_set *set);
+void link_delete(struct rtnl *nl, int ifindex, const char *ifname);
+
+/* The address with a subnet's prefix; without duplicate address detection. There already: fine. */
+void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint8_t prefix);
+void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr);
+/* The default route through a gateway on that link; replaces the one there is. */
+void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway);
+
+/* Is a link ours: it carries the alias, or it was born with the MAC address that stands for the
+ * alias and we died before we wrote it. */
+bool link_is_ours(const struct link_info *link, const char *alias);
+/* The MAC address that stands for an alias. */
+void link_alias_mac(const char *alias, uint8_t ret[static 6]);
+
+#endif

@@ -1,0 +1,414 @@
+/* The rules of the whole declared set, in one table of our own.
+ *
+ *	guard        nobody on a bridge reaches the host's loopback, which route_localnet would allow
+ *	prerouting   what arrives for an address of the host goes through `publish`
+ *	output       so does what the host itself sends to its own addresses, 127.0.0.1 included, ::1 not
+ *	publish      looks (address, protocol, port) up in maps: the same cost for 1 and 1000 ports
+ *	postrouting  containers leave under the host's address; a container that reaches a sibling (or
+ *	             itself) by a published port comes from the gateway, else the answer would take the
+ *	             short way and not be translated back; and what comes from 127.0.0.1 gets the
+ *	             bridge's address
+ *	forward      answers and published ports pass; otherwise networks do not see each other, nobody
+ *	             outside reaches a container, and an internal network does not reach outside
+ *
+ * The table's verdict is not the last: another table that drops forwarded packets (a firewall with
+ * policy drop) must accept these itself. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netns/net.h"
+#include "netns/netns.h"
+#include "netns/nft.h"
+#include "supervisor/base/fd.h"
+
+enum { SET_BRIDGES = 1, SET_INTERNAL, SET_SAME, SET_PORTS };
+
+static const struct nft_set set_bridges = { "bridges", SET_BRIDGES, NFT_TYPE_IFNAME, 16, 0, 0,
+	true };
+static const struct nft_set set_internal = { "internal", SET_INTERNAL, NFT_TYPE_IFNAME, 16, 0, 0,
+	true };
+static const struct nft_set set_same = { "same", SET_SAME,
+	NFT_CONCAT2(NFT_TYPE_IFNAME, NFT_TYPE_IFNAME), 32, 0, 0, false };
+
+static const struct net_addr loopback4 = { AF_INET, 8, { 127 } };
+static const struct net_addr loopback6 = { AF_INET6, 128, { [15] = 1 } };
+
+/* Where published ports are looked up: those of one host address first, then those of every. */
+static const struct port_map {
+	uint8_t family;
+	bool addressed;
+	uint32_t addr_size;
+	/* After an address, a register of 16 bytes, or its first 4 bytes, is taken. */
+	uint32_t proto_reg, port_reg, to_port_reg;
+	struct nft_set set;
+} port_maps[] = {
+	{ AF_INET, true, 4, NFT_REG32_01, NFT_REG32_02, NFT_REG32_01,
+		{ "ports4_addr", SET_PORTS,
+			NFT_CONCAT3(NFT_TYPE_IPV4, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 12,
+			NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT), 8, false } },
+	{ AF_INET, false, 4, NFT_REG_1, NFT_REG32_01, NFT_REG32_01,
+		{ "ports4", SET_PORTS + 1, NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 8,
+			NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT), 8, false } },
+	{ AF_INET6, true, 16, NFT_REG_2, NFT_REG32_05, NFT_REG_2,
+		{ "ports6_addr", SET_PORTS + 2,
+			NFT_CONCAT3(NFT_TYPE_IPV6, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 24,
+			NFT_CONCAT2(NFT_TYPE_IPV6, NFT_TYPE_PORT), 20, false } },
+	{ AF_INET6, false, 16, NFT_REG_1, NFT_REG32_01, NFT_REG_2,
+		{ "ports6", SET_PORTS + 3, NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 8,
+			NFT_CONCAT2(NFT_TYPE_IPV6, NFT_TYPE_PORT), 20, false } },
+};
+
+struct ruleset {
+	struct nft nft;
+	const struct net_bridge *const *bridges;
+	size_t nbridges;
+	const struct net_port *ports;
+	size_t nports;
+	bool four, six; /* some bridge has this family */
+	bool internal;  /* some bridge is internal */
+	bool routed;    /* something is to be forwarded at all */
+};
+
+static bool port_is_in(const struct net_port *port, const struct port_map *map)
+{
+	static const uint8_t any[16];
+	bool addressed = port->host_addr.family && memcmp(port->host_addr.bytes, any, 16) != 0;
+
+	return port->addr.family == map->family && addressed == map->addressed;
+}
+
+static bool map_is_used(const struct ruleset *rules, const struct port_map *map)
+{
+	for (size_t i = 0; i < rules->nports; i++)
+		if (port_is_in(&rules->ports[i], map))
+			return true;
+	return false;
+}
+
+/* Each part of a key fills whole words of 4 bytes. */
+static void port_elements(struct nft *nft, const struct port_map *map, const struct net_port *port)
+{
+	for (unsigned i = 0; i < port->count; i++) {
+		const uint16_t from = htons((uint16_t)(port->host_port + i));
+		const uint16_t to = htons((uint16_t)(port->port + i));
+		uint8_t key[24] = { 0 };
+		uint8_t data[20] = { 0 };
+		uint8_t *at = key;
+
+		if (map->addressed) {
+			memcpy(at, port->host_addr.bytes, map->addr_size);
+			at += map->addr_size;
+		}
+		at[0] = port->protocol;
+		memcpy(at + 4, &from, sizeof from);
+		memcpy(data, port->addr.bytes, map->addr_size);
+		memcpy(data + map->addr_size, &to, sizeof to);
+		nft_element(nft, &map->set, key, data);
+	}
+}
+
+static void write_publish(struct ruleset *rules, const struct port_map *map)
+{
+	struct nft *nft = &rules->nft;
+
+	nft_set_add(nft, &map->set);
+	nft_elements_begin(nft, &map->set);
+	for (size_t i = 0; i < rules->nports; i++)
+		if (port_is_in(&rules->ports[i], map))
+			port_elements(nft, map, &rules->ports[i]);
+	nft_elements_end(nft);
+
+	nft_rule_begin(nft, "publish");
+	nft_match_family(nft, map->family);
+	if (map->addressed)
+		nft_load_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, map->family == AF_INET ? 16 : 24,
+			map->addr_size, NFT_REG_1);
+	nft_load_meta(nft, NFT_META_L4PROTO, map->proto_reg);
+	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, map->port_reg);
+	nft_lookup(nft, &map->set);
+	nft_dnat(nft, map->family, map->to_port_reg);
+	nft_rule_end(nft);
+}
+
+static void write_sets(struct ruleset *rules)
+{
+	struct nft *nft = &rules->nft;
+
+	nft_set_add(nft, &set_bridges);
+	nft_set_add(nft, &set_same);
+	if (rules->internal)
+		nft_set_add(nft, &set_internal);
+	for (size_t i = 0; i < rules->nbridges; i++) {
+		char name[2 * IFNAMSIZ] = { 0 };
+		const char *ifname = rules->bridges[i]->ifname;
+
+		memcpy(name, ifname, strnlen(ifname, IFNAMSIZ - 1));
+		memcpy(name + IFNAMSIZ, name, IFNAMSIZ);
+		nft_elements_begin(nft, &set_bridges);
+		nft_element(nft, &set_bridges, name, NULL);
+		nft_elements_end(nft);
+		nft_elements_begin(nft, &set_same);
+		nft_element(nft, &set_same, name, NULL);
+		nft_elements_end(nft);
+		if (!rules->bridges[i]->internal)
+			continue;
+		nft_elements_begin(nft, &set_internal);
+		nft_element(nft, &set_internal, name, NULL);
+		nft_elements_end(nft);
+	}
+}
+
+static void write_guard(struct ruleset *rules)
+{
+	struct nft *nft = &rules->nft;
+
+	/* Priority raw: before a connection's answer is translated back to 127.0.0.1. */
+	nft_chain_add(nft, "guard", "filter", NF_INET_PRE_ROUTING, -300);
+	nft_rule_begin(nft, "guard");
+	nft_match_ifset(nft, NFT_META_IIFNAME, &set_bridges);
+	nft_match_subnet(nft, false, &loopback4);
+	nft_verdict(nft, NF_DROP, NULL);
+	nft_rule_end(nft);
+}
+
+static void write_nat(struct ruleset *rules)
+{
+	static const struct {
+		const char *name;
+		uint32_t hook;
+	} doors[] = { { "prerouting", NF_INET_PRE_ROUTING }, { "output", NF_INET_LOCAL_OUT } };
+	struct nft *nft = &rules->nft;
+
+	if (!rules->nports)
+		return;
+	nft_chain_add(nft, "publish", NULL, 0, 0);
+	for (size_t i = 0; i < sizeof port_maps / sizeof port_maps[0]; i++)
+		if (map_is_used(rules, &port_maps[i]))
+			write_publish(rules, &port_maps[i]);
+	for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
+		nft_chain_add(nft, doors[i].name, "nat", doors[i].hook, -100);
+		/* IPv6 has no route_localnet: refused at once is better than no answer, and who asks
+		 * for "localhost" then tries 127.0.0.1. */
+		nft_rule_begin(nft, doors[i].name);
+		nft_match_subnet(nft, false, &loopback6);
+		nft_verdict(nft, NFT_RETURN, NULL);
+		nft_rule_end(nft);
+		nft_rule_begin(nft, doors[i].name);
+		nft_match_local(nft);
+		nft_verdict(nft, NFT_GOTO, "publish");
+		nft_rule_end(nft);
+	}
+}
+
+static void write_masquerade(
+	struct ruleset *rules, const struct net_bridge *bridge, const struct net_addr *subnet)
+{
+	struct nft *nft = &rules->nft;
+
+	if (!subnet->family)
+		return;
+	if (!bridge->internal) {
+		nft_rule_begin(nft, "postrouting");
+		nft_match_subnet(nft, true, subnet);
+		nft_match_ifname(nft, NFT_META_OIFNAME, false, bridge->ifname);
+		nft_masquerade(nft);
+		nft_rule_end(nft);
+	}
+	if (rules->nports) {
+		nft_rule_begin(nft, "postrouting");
+		nft_match_subnet(nft, true, subnet);
+		nft_match_ct(nft, NFT_CT_STATUS, IPS_DST_NAT);
+		nft_masquerade(nft);
+		nft_rule_end(nft);
+	}
+}
+
+static void write_postrouting(struct ruleset *rules)
+{
+	struct nft *nft = &rules->nft;
+
+	nft_chain_add(nft, "postrouting", "nat", NF_INET_POST_ROUTING, 100);
+	if (rules->nports && rules->four) {
+		nft_rule_begin(nft, "postrouting");
+		nft_match_subnet(nft, true, &loopback4);
+		nft_match_ifset(nft, NFT_META_OIFNAME, &set_bridges);
+		nft_masquerade(nft);
+		nft_rule_end(nft);
+	}
+	for (size_t i = 0; i < rules->nbridges; i++) {
+		write_masquerade(rules, rules->bridges[i], &rules->bridges[i]->subnet4);
+		write_masquerade(rules, rules->bridges[i], &rules->bridges[i]->subnet6);
+	}
+}
+
+/* The bits of `ct state`, as the kernel shows it to nf_tables. */
+enum { STATE_ESTABLISHED = 1 << 1, STATE_RELATED = 1 << 2 };
+
+static void write_forward(struct ruleset *rules)
+{
+	struct nft *nft = &rules->nft;
+
+	nft_chain_add(nft, "forward", "filter", NF_INET_FORWARD, 0);
+	nft_rule_begin(nft, "forward");
+	nft_match_ct(nft, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
+	nft_verdict(nft, NF_ACCEPT, NULL);
+	nft_rule_end(nft);
+	if (rules->nports) {
+		nft_rule_begin(nft, "forward");
+		nft_match_ct(nft, NFT_CT_STATUS, IPS_DST_NAT);
+		nft_verdict(nft, NF_ACCEPT, NULL);
+		nft_rule_end(nft);
+	}
+	/* Siblings' own traffic comes by here only where br_netfilter is loaded. */
+	nft_rule_begin(nft, "forward");
+	nft_load_meta(nft, NFT_META_IIFNAME, NFT_REG_1);
+	nft_load_meta(nft, NFT_META_OIFNAME, NFT_REG_2);
+	nft_lookup(nft, &set_same);
+	nft_verdict(nft, NF_ACCEPT, NULL);
+	nft_rule_end(nft);
+	nft_rule_begin(nft, "forward");
+	nft_match_ifset(nft, NFT_META_OIFNAME, &set_bridges);
+	nft_verdict(nft, NF_DROP, NULL);
+	nft_rule_end(nft);
+	if (rules->internal) {
+		nft_rule_begin(nft, "forward");
+		nft_match_ifset(nft, NFT_META_IIFNAME, &set_internal);
+		nft_verdict(nft, NF_DROP, NULL);
+		nft_rule_end(nft);
+	}
+}
+
+/* A host that turns IPv6 forwarding on stops listening to its own router, unless told otherwise. */
+static int keep_router_advertisements(struct err *err)
+{
+	struct if_nameindex *links = if_nameindex();
+	int r = 0;
+
+	for (const struct if_nameindex *link = links; r == 0 && link && link->if_index; link++) {
+		char path[96];
+		char value[16];
+
+		(void)snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%.15s/accept_ra",
+			link->if_name);
+		if (file_read_at(-1, path, value, sizeof value) > 0 && value[0] == '1')
+			r = netns_sysctl("2", err, "ipv6/conf/%s/accept_ra", link->if_name);
+	}
+	if (links)
+		if_freenameindex(links);
+	return r;
+}
+
+static int write_sysctls(const struct ruleset *rules, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && rules->nports && i < rules->nbridges; i++)
+		if (rules->bridges[i]->subnet4.family)
+			r = netns_sysctl(
+				"1", err, "ipv4/conf/%s/route_localnet", rules->bridges[i]->ifname);
+	if (r == 0 && rules->routed && rules->four)
+		r = netns_sysctl("1", err, "ipv4/ip_forward");
+	if (r < 0 || !rules->routed || !rules->six)
+		return r;
+	r = keep_router_advertisements(err);
+	return r < 0 ? r : netns_sysctl("1", err, "ipv6/conf/all/forwarding");
+}
+
+static int check_ports(const struct ruleset *rules, struct err *err)
+{
+	for (size_t i = 0; i < rules->nports; i++) {
+		const struct net_port *port = &rules->ports[i];
+
+		if (!port->addr.family || !port->count || !port->host_port || !port->port ||
+			port->host_port + port->count > 65536 || port->port + port->count > 65536 ||
+			(port->host_addr.family && port->host_addr.family != port->addr.family))
+			return err_set(err, EINVAL,
+				"publish port %u: the container's address or port does not fit it",
+				port->host_port);
+	}
+	return 0;
+}
+
+static int table_name(const char *instance, char *buf, size_t size, struct err *err)
+{
+	if (snprintf(buf, size, "berth-%s", instance) >= (int)size)
+		return err_set(err, EINVAL, "instance %s: the name is too long", instance);
+	return 0;
+}
+
+static void rules_learn(struct ruleset *rules)
+{
+	rules->routed = rules->nports > 0;
+	for (size_t i = 0; i < rules->nbridges; i++) {
+		const struct net_bridge *bridge = rules->bridges[i];
+
+		rules->four = rules->four || bridge->subnet4.family;
+		rules->six = rules->six || bridge->subnet6.family;
+		rules->internal = rules->internal || bridge->internal;
+		rules->routed = rules->routed || !bridge->internal;
+	}
+}
+
+/* Created, so that it can be deleted; deleted, so that nothing of it stays; created anew. In one
+ * transaction no packet sees the moment between. */
+static void rules_write(struct ruleset *rules)
+{
+	nft_begin(&rules->nft);
+	nft_table_add(&rules->nft);
+	nft_table_delete(&rules->nft);
+	nft_table_add(&rules->nft);
+	write_sets(rules);
+	write_guard(rules);
+	write_nat(rules);
+	write_postrouting(rules);
+	write_forward(rules);
+}
+
+int net_ruleset_apply(const char *instance, const struct net_bridge *const *bridges,
+	size_t nbridges, const struct net_port *ports, size_t nports, struct err *err)
+{
+	struct ruleset rules = {
+		.bridges = bridges,
+		.nbridges = nbridges,
+		.ports = ports,
+		.nports = nports,
+	};
+	char table[64];
+	int r = table_name(instance, table, sizeof table, err);
+
+	if (r < 0)
+		return r;
+	if (!nbridges)
+		return net_ruleset_remove(instance, err);
+	r = check_ports(&rules, err);
+	if (r < 0)
+		return r;
+	rules.nft.table = table;
+	rules_learn(&rules);
+	rules_write(&rules);
+	r = nft_commit(&rules.nft, err);
+	nft_done(&rules.nft);
+	/* After the rules: no packet is forwarded, and no loopback routed, unguarded. */
+	return r < 0 ? r : write_sysctls(&rules, err);
+}
+
+int net_ruleset_remove(const char *instance, struct err *err)
+{
+	char table[64];
+	struct nft nft = { .table = table };
+	int r = table_name(instance, table, sizeof table, err);
+
+	if (r < 0)
+		return r;
+	nft_begin(&nft);
+	nft_table_add(&nft);
+	nft_table_delete(&nft);
+	r = nft_commit(&nft, err);
+	nft_done(&nft);
+	/* Where there is no nf_tables there is no table. */
+	return r == -EPROTONOSUPPORT || r == -EOPNOTSUPP ? 0 : r;
+}
