@@ -31,5 +31,6 @@ tidy() {
 	git ls-files '*.c' | grep -v -e '^tests/probe' -e '^tests/fuse' -e '^supervisor/init' |
 		xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null
 }
+step mandoc mandoc -Tlint -W warning docs/*.8
 step clang-tidy tidy
 exit $bad
