@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev make pkg-config libnl-3-dev libnl-route-3-dev libmnl-dev libcap-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev"
 run="$build busybox-static nftables iproute2 procps util-linux"
-check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3-minimal jq curl socat crun runc mmdebstrap e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db"
+check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat crun runc mmdebstrap e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db"
 all="$check universal-ctags lcov runit s6 gcc-aarch64-linux-gnu qemu-system-arm"
 
 case "${1:-all}" in

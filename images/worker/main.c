@@ -1,0 +1,141 @@
+/*
+ * berth-worker: one job on untrusted bytes, run by exec, with only what the job needs.
+ *
+ *	berth-worker unpack [--sync] ARCHIVE DIR
+ *
+ * Exit: 0; 1 and one line on stderr; 2 for a wrong command line.
+ *
+ * The archive and the directory are opened first; then everything is given away that is not needed
+ * for writing files below the directory: capabilities but those for owners, modes and file
+ * capabilities, new privileges, memory beyond what the largest decoder takes, and, where the kernel
+ * has Landlock, the rest of the file system.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "images/worker/unpack.h"
+#include "supervisor/base/own.h"
+
+/* zstd: 128 MiB window; xz -9: 64 MiB. The list of directories of the largest archive fits too. */
+#define MEMORY_MAX (768UL << 20)
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
+#else
+enum { SANITIZED = 0 };
+#endif
+
+static const int kept_capabilities[] = {
+	CAP_CHOWN,
+	CAP_DAC_OVERRIDE,
+	CAP_FOWNER,
+	CAP_FSETID,
+	CAP_SETFCAP,
+};
+
+static int capabilities_drop(struct err *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return err_sys(err, errno, "read the capabilities");
+	for (int half = 0; half < 2; half++) {
+		unsigned keep = 0;
+
+		for (size_t i = 0; i < sizeof kept_capabilities / sizeof kept_capabilities[0]; i++)
+			if (kept_capabilities[i] / 32 == half)
+				keep |= 1U << (kept_capabilities[i] % 32);
+		data[half].effective = data[half].permitted &= keep;
+		data[half].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, data) < 0)
+		return err_sys(err, errno, "drop capabilities");
+	return 0;
+}
+
+/*
+ * Landlock: writing below the directory, and nothing else. Version 1 (5.13) forbids hard links
+ * between directories, which archives have: it takes version 2 (5.19).
+ */
+static int landlock(int dir, struct err *err)
+{
+	/* All rights of version 2, the 14 lowest bits, but to execute, which nobody needs. */
+	const struct landlock_ruleset_attr attr = { .handled_access_fs = (1U << 14) - 1 };
+	const struct landlock_path_beneath_attr beneath = {
+		.allowed_access = attr.handled_access_fs & ~(__u64)LANDLOCK_ACCESS_FS_EXECUTE,
+		.parent_fd = dir,
+	};
+	own_fd rules = -1;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2)
+		return 0;
+	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	if (rules < 0 ||
+		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) <
+			0 ||
+		syscall(SYS_landlock_restrict_self, rules, 0) < 0)
+		return err_sys(err, errno, "landlock");
+	return 0;
+}
+
+static int confine(int dir, struct err *err)
+{
+	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "no_new_privs");
+	(void)setrlimit(RLIMIT_CORE, &none);
+	if (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0)
+		return err_sys(err, errno, "limit the memory");
+	if (!SANITIZED && landlock(dir, err) < 0)
+		return -EPERM;
+	return capabilities_drop(err);
+}
+
+static int run(const char *archive_path, const char *dir_path, int sync_it, struct err *err)
+{
+	own_fd archive = open(archive_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	own_fd dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (archive < 0)
+		return err_sys(err, errno, "open it");
+	if (dir < 0)
+		return err_sys(err, errno, "open the directory %s", dir_path);
+	/* Names are bytes; libarchive converts those of pax headers, which are UTF-8. */
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	r = confine(dir, err);
+	if (r == 0)
+		r = unpack(archive, dir, err);
+	if (r == 0 && sync_it && syncfs(dir) < 0)
+		r = err_sys(err, errno, "write it out");
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	int sync_it = argc > 2 && strcmp(argv[2], "--sync") == 0;
+	struct err err = { 0 };
+
+	if (argc != 4 + sync_it || strcmp(argv[1], "unpack") != 0) {
+		(void)fprintf(stderr, "usage: berth-worker unpack [--sync] ARCHIVE DIR\n");
+		return 2;
+	}
+	(void)umask(0);
+	if (run(argv[2 + sync_it], argv[3 + sync_it], sync_it, &err) == 0)
+		return 0;
+	(void)fprintf(stderr, "berth-worker: unpack %s: %s\n", argv[2 + sync_it], err.text);
+	return 1;
+}
