@@ -139,6 +139,15 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
+# The manual page of the keys is printed from the key table, by a tool for the build machine.
+keydoc_src := config/keydoc/keydoc.c config/keys.c config/keys_unserved.c
+$(O)/gen/keydoc: $(keydoc_src) config/keys.h config/draft.h config/unit.h config/spec.h
+	@mkdir -p $(@D)
+	$(HOSTCC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -I. -o $@ $(keydoc_src)
+
+$(O)/gen/berth.container.5: docs/berth.container.5.in $(O)/gen/keydoc
+	$(O)/gen/keydoc < $< > $@
+
 # ---- proving ------------------------------------------------------------------------------------
 deps: ## install what building and testing need (apt), or say what is missing
 	@tests/lib/deps.sh all
@@ -156,6 +165,19 @@ check: ## install what the tests need, build, run all tests
 	@+$(MAKE) --no-print-directory tests
 	@tests/lib/check.sh $(O)
 
+# Each tests/fuzz/fuzz_X.c runs for FUZZ_SECONDS on tests/fuzz/corpus/X, with clang's libFuzzer.
+FUZZ_SECONDS ?= 30
+fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_bin := $(fuzz_src:tests/fuzz/%.c=build/fuzz/%)
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+build/fuzz/%: tests/fuzz/%.c $(base_src) $(leaf_src) $(config_src)
+	@mkdir -p $(@D)
+	clang -std=c17 -D_GNU_SOURCE -I. $(berth_cflags) $(FUZZ_FLAGS) -o $@ $^ $(berth_libs)
+
+fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_bin)
+
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, arrows, what each program links
 	@tests/lint/lint.sh $(O)
 
@@ -165,9 +187,11 @@ format: ## let clang-format rewrite the tree
 compdb: ## compile_commands.json for editors and clang-tidy
 	@tests/lint/compdb.sh '$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags)' > compile_commands.json
 
-install: all ## DESTDIR= PREFIX=
+install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth
 	install -Dm755 $(O)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth-worker
+	install -Dm644 docs/berth.8 $(DESTDIR)$(PREFIX)/share/man/man8/berth.8
+	install -Dm644 $(O)/gen/berth.container.5 $(DESTDIR)$(PREFIX)/share/man/man5/berth.container.5
 
 clean: ## remove build/
 	rm -rf build compile_commands.json

@@ -141,7 +141,8 @@ const struct key keys_unserved[] = {
 	REFUSED("Container", "RemapUid", NOT_YET "user namespaces are not made; write User="),
 	REFUSED("Container", "RemapGid", NOT_YET "user namespaces are not made; write Group="),
 	REFUSED("Container", "Pod", NOT_YET "write Network=OTHER.container to share a network"),
-	REFUSED("Container", "PodmanArgs", "not served"), /* podman_args.c says what instead */
+	REFUSED("Container", "PodmanArgs",
+		NOT_YET "berth check says for each argument what to write instead"),
 	REFUSED("Container", "GlobalArgs", NOT_YET "there is no podman here; leave it out"),
 	REFUSED("Container", "ServiceName",
 		NOT_YET "the unit is named as its file; rename the file"),

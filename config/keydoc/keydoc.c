@@ -1,0 +1,133 @@
+/*
+ * keydoc - print berth.container(5): the template on standard input, with the line @KEYS@ replaced
+ * by what the key table says, in mdoc(7)
+ *
+ * Built for the build machine, from the table and libc alone.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/keys.h"
+
+/* What stands for the value in the heading of a key. */
+static const char *const arguments[] = {
+	[TYPE_str] = "text",
+	[TYPE_name] = "name",
+	[TYPE_lines] = "item",
+	[TYPE_words] = "item ...",
+	[TYPE_env] = "KEY=value ...",
+	[TYPE_pairs] = "KEY=value ...",
+	[TYPE_argv] = "command",
+	[TYPE_entry] = "command",
+	[TYPE_shell] = "command",
+	[TYPE_flag] = "yes | no",
+	[TYPE_bytes] = "size",
+	[TYPE_time] = "time",
+	[TYPE_timeout] = "time",
+	[TYPE_interval] = "time",
+	[TYPE_signal] = "signal",
+	[TYPE_tasks] = "number",
+	[TYPE_number] = "number",
+	[TYPE_integer] = "number",
+	[TYPE_quota] = "percent",
+	[TYPE_caps] = "capability ...",
+	[TYPE_exits] = "status ...",
+	[TYPE_choice] = "word",
+	[TYPE_rlimit] = "soft:hard",
+	[TYPE_ulimits] = "name=soft:hard",
+};
+
+/* Text as mdoc wants it: a backslash is \e, a line never begins with a control character, and a new
+ * sentence begins a new line. */
+static void put_text(const char *text)
+{
+	bool begins = true;
+
+	for (const char *p = text; *p; p++) {
+		if (begins && (*p == '.' || *p == '\''))
+			(void)fputs("\\&", stdout);
+		begins = false;
+		if (*p == '\\') {
+			(void)fputs("\\e", stdout);
+		} else if (p[0] == '.' && p[1] == ' ' && p[2]) {
+			(void)fputs(".\n", stdout);
+			p++;
+			begins = true;
+		} else if (strncmp(p, "…", strlen("…")) == 0) {
+			(void)fputs("...", stdout);
+			p += strlen("…") - 1;
+		} else {
+			(void)putchar(*p);
+		}
+	}
+	(void)putchar('\n');
+}
+
+static bool has_keys(const char *section)
+{
+	for (size_t i = 0; i < keys_served_count; i++)
+		if (strcmp(keys_served[i].section, section) == 0)
+			return true;
+	return false;
+}
+
+static void put_section(const struct key_section *section)
+{
+	if (!has_keys(section->name))
+		return;
+	(void)printf(".Ss [%s]\n", section->name);
+	put_text(section->help);
+	(void)puts(".Bl -tag -width Ds");
+	for (size_t i = 0; i < keys_served_count; i++) {
+		const struct key *key = &keys_served[i];
+
+		if (strcmp(key->section, section->name) != 0)
+			continue;
+		(void)printf(".It Cm %s= Ns Ar %s\n", key->name, arguments[key->type]);
+		put_text(key->help);
+	}
+	(void)puts(".El");
+}
+
+static void put_unserved(const char *heading, bool refused)
+{
+	(void)printf(".Ss %s\n.Bl -tag -width Ds\n", heading);
+	for (size_t i = 0; i < keys_unserved_count; i++) {
+		const struct key *key = &keys_unserved[i];
+		bool refuses = key->class == KEY_REFUSED || key->class == KEY_ONLY;
+
+		if (refuses != refused)
+			continue;
+		(void)printf(".It [%s] Cm %s=\n", key->section, key->name);
+		if (key->class == KEY_ONLY) {
+			(void)fputs("Only", stdout);
+			for (const struct key_word *word = key->words; word->word; word++)
+				(void)printf("%s %s", word == key->words ? "" : ",", word->word);
+			(void)puts(".");
+		}
+		put_text(key->help);
+	}
+	(void)puts(".El");
+}
+
+static void put_keys(void)
+{
+	(void)puts(".Sh KEYS");
+	for (size_t i = 0; i < key_sections_count; i++)
+		put_section(&key_sections[i]);
+	put_unserved("Keys without effect", false);
+	put_unserved("Keys that are refused", true);
+}
+
+int main(void)
+{
+	char line[1024];
+
+	while (fgets(line, sizeof line, stdin)) {
+		if (strcmp(line, "@KEYS@\n") == 0)
+			put_keys();
+		else
+			(void)fputs(line, stdout);
+	}
+	return ferror(stdin) || fflush(stdout) != 0 || ferror(stdout);
+}
