@@ -2,12 +2,14 @@
  * One container (or native service, or exec session), from spec to exec to teardown. Knows no
  * services and no loop: it gives descriptors to poll.
  *
- * A start: container_start() makes the cgroup leaf and forks a builder, which may block. The builder
- * makes or joins the pinned network namespace, assembles the root and clones the container as the
- * caller's own child (CLONE_PARENT). What happens arrives on `report_fd`, in this order:
+ * A start: where something must be made in the host's namespaces first (a network namespace and its
+ * pin, an unpacked image), a preparer does that, a process that may block. Then one clone3 makes the
+ * container's first process, as the caller's child, in its cgroup and its namespaces; it builds its
+ * own root and ends in exec. A restart, whose network is kept, has no preparer. What happens arrives
+ * on `report_fd`, in this order:
  *
- *     REPORT_WARN*  REPORT_CREATED  (container_go)  REPORT_WARN*  [REPORT_CONSOLE]  end of file
- *     REPORT_WARN*  REPORT_FAIL  end of file
+ *     REPORT_WARN*  REPORT_CREATED  (container_go)  (REPORT_WARN | REPORT_CONSOLE)*  end of file
+ *     …  REPORT_FAIL  end of file
  *
  * Nothing of the payload runs before container_go(): the caller records the pid first. End of file
  * after container_go() without REPORT_FAIL means that exec happened.
@@ -23,6 +25,8 @@
 #include "config/spec.h"
 #include "supervisor/base/err.h"
 
+struct seccomp_cache;
+
 /* Where: the same for all containers of one supervisor. All strings are borrowed. */
 struct container_env {
 	const char *instance;     /* of the state directory: names of links */
@@ -30,10 +34,11 @@ struct container_env {
 	const char *state_dir;    /* /var/lib/berth: volumes/ below it */
 	const char *worker;       /* path of berth-worker */
 	struct cgroup_tree *tree; /* its fd is -1 where there is no cgroup v2 at all */
-	int workers_fd;           /* the leaf below workers/ that builders are born in; -1: none */
+	int workers_fd;           /* the leaf below workers/ that preparers are born in; -1: none */
+	struct seccomp_cache *seccomp; /* filters that were built before; NULL: none are kept */
 };
 
-/* One run of one spec. Descriptors are borrowed until container_start returns. */
+/* One run of one spec. Only `spec` must live on when container_start returns. */
 struct container_run {
 	const struct container_spec *spec;
 	uint64_t number;  /* of the run, never used before for this name: leaf c/NAME/NUMBER */
@@ -45,17 +50,21 @@ struct container_run {
 /* Steps of a start, for messages: see container_stage_name. Order is the order of happening. */
 enum container_stage {
 	STAGE_NONE,
-	/* in the builder */
-	STAGE_RESOLVE,
+	/* in the preparer, in the host's namespaces */
+	STAGE_IMAGE,
 	STAGE_NETWORK,
-	STAGE_ROOT,
-	STAGE_VOLUMES,
-	STAGE_CLONE,
-	/* in the child */
+	/* in the joiner of an exec */
+	STAGE_JOIN,
+	/* in the container's first process */
 	STAGE_CLOSE,
 	STAGE_SIGNALS,
 	STAGE_CGROUP,
-	STAGE_GO,
+	STAGE_CREATED,
+	STAGE_RESOLVE,
+	STAGE_JOIN_NETWORK,
+	STAGE_ROOT,
+	STAGE_USERS,
+	STAGE_VOLUMES,
 	STAGE_SESSION,
 	STAGE_NAMESPACES,
 	STAGE_KERNEL_FS,
@@ -70,6 +79,7 @@ enum container_stage {
 	STAGE_LIMITS,
 	STAGE_DIRECTORY,
 	STAGE_KEYRING,
+	STAGE_GO,
 	STAGE_USER,
 	STAGE_EXEC,
 	STAGE_COUNT,
@@ -79,18 +89,25 @@ const char *container_stage_name(enum container_stage stage);
 
 /* A started thing. The zero value is not valid: use CONTAINER_NONE. */
 struct container {
-	pid_t builder; /* reap it: it is the caller's child; 0 when there is none (any more) */
+	pid_t builder; /* a preparer or joiner, the caller's child to reap; 0 when there is none */
 	int builder_pidfd;
 	int report_fd; /* non-blocking SOCK_SEQPACKET */
 	pid_t pid;     /* from REPORT_CREATED; the caller's child */
 	int pidfd;
-	int cgroup_fd;           /* of the leaf; -1 without cgroups */
-	volatile int32_t *stage; /* shared with builder and child: where they are */
+	int cgroup_fd;                     /* of the leaf; -1 without cgroups */
+	volatile int32_t *stage;           /* shared with builder and child: where they are */
+	struct container_pending *pending; /* what the clone after the preparer needs */
 };
 #define CONTAINER_NONE \
 	((struct container){ .builder_pidfd = -1, .report_fd = -1, .pidfd = -1, .cgroup_fd = -1 })
 
-enum report_kind { REPORT_WARN = 1, REPORT_CREATED, REPORT_CONSOLE, REPORT_FAIL };
+enum report_kind {
+	REPORT_WARN = 1,
+	REPORT_CREATED,
+	REPORT_CONSOLE,
+	REPORT_FAIL,
+	REPORT_PREPARED, /* never seen by callers of container_read_report */
+};
 
 struct report {
 	int32_t kind;
@@ -100,10 +117,10 @@ struct report {
 };
 
 /*
- * container_start - make the leaf, fork the builder
+ * container_start - make the leaf; begin with the preparer or with the container itself
  *
  * Needs:  env->tree open (or fd -1), run->number new. SIGCHLD not ignored.
- * Gives:  *ret with builder, report_fd, cgroup_fd. `dropped`: limits that could not be enforced.
+ * Gives:  *ret with report_fd, cgroup_fd, and builder when there is one. `dropped`: limits that could not be enforced.
  * Blocks: never.
  * Fails:  cgroup (a written limit that cannot be enforced), fork, seccomp profile; nothing is left.
  */
@@ -126,7 +143,8 @@ int container_exec(const struct container_env *env, const struct container_spec 
  *
  * Gives: 1 and *ret; for REPORT_CREATED container->pid and ->pidfd are set; for REPORT_CONSOLE
  *        *ret_console is the terminal's master (taken by the caller). 0: end of file, and
- *        container->report_fd is closed. -EAGAIN: nothing yet.
+ *        container->report_fd is closed. -EAGAIN: nothing yet. When the preparer is done, this is
+ *        where the container is cloned.
  */
 int container_read_report(struct container *container, struct report *ret, int *ret_console);
 

@@ -1,5 +1,5 @@
-/* What the builder prepared for the child: everything that can fail slowly is done, and what is left
- * is descriptors and plain values. Internal to the runtime. */
+/* One start, from clone to exec: what was asked, and what each step leaves for the next: descriptors
+ * and plain values. Internal to the runtime. */
 #ifndef BERTH_RUNTIME_PLAN_H
 #define BERTH_RUNTIME_PLAN_H
 
@@ -26,7 +26,10 @@ struct plan {
 	const struct container_env *env;
 	const struct container_spec *spec;
 	const struct process_spec *process;
-	bool join; /* exec: into a running container, whose pidfd is join_pidfd */
+	const char *notify_socket; /* on the host; NULL: none */
+	bool prepared;             /* a preparer has made the network as it should be */
+	const char *lower;         /* the root's lower directory */
+	bool join;                 /* exec: into a running container, whose pidfd is join_pidfd */
 	bool hold;
 	bool must_join_cgroup; /* the kernel could not do it at birth */
 	volatile int32_t *stage;
@@ -51,14 +54,13 @@ struct plan {
 	char **argv;                /* NULL-terminated */
 };
 
-/* Sends a warning or the final failure; both are best effort: the other end may be gone. */
+/* Sends a message, with a descriptor if fd is not -1; best effort: the other end may be gone. */
 void plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd);
+
+/* RUN_DIR/pin/NAME.net */
+void plan_pin_path(const struct container_env *env, const char *name, char *ret, size_t size);
 
 /* child.c: never returns. */
 _Noreturn void child_main(struct plan *plan);
-
-/* builder.c: never returns. */
-_Noreturn void builder_main(struct plan *plan, const struct container_run *run);
-_Noreturn void joiner_main(struct plan *plan);
 
 #endif

@@ -424,6 +424,18 @@ static long count_zombies(void)
 }
 
 /* N grandchildren whose parent is gone; says how many of them nobody reaped. */
+/* The moment it is reached, for measuring starts. */
+static int run_stamp(int argc, char **argv)
+{
+	struct timespec now;
+
+	(void)argc;
+	(void)argv;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)printf("%lld\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
+	return 0;
+}
+
 static int run_orphans(int argc, char **argv)
 {
 	long n = argc > 0 ? number(argv[0]) : 1;
@@ -599,6 +611,7 @@ static const struct {
 	{ "write", run_write, "FILE TEXT" },
 	{ "notify", run_notify, "[TEXT]           READY=1 to NOTIFY_SOCKET, then sleeps" },
 	{ "crash", run_crash, "                 SIGSEGV" },
+	{ "stamp", run_stamp, "                 CLOCK_MONOTONIC in nanoseconds" },
 	{ "orphans", run_orphans, "N                says how many zombies are left" },
 	{ "http", run_http, "PORT TEXT        answers every request with TEXT" },
 	{ "get", run_get, "HOST PORT [PATH] by /etc/hosts" },

@@ -1,0 +1,800 @@
+/*
+ * The child: from birth to exec, in one readable file.
+ *
+ * On entry we are a clone of the supervisor and its child, born in our cgroup and in new mount, pid,
+ * ipc, uts and cgroup namespaces, still with the host's root, network and every privilege. What has
+ * to exist in the host's own namespaces was made by the preparer. The table `steps` at the end is what
+ * happens from here to exec, in an order that matters; each step says why it stands where it does.
+ * The steps that may wait for a disk are in build.c, the others here.
+ *
+ * May not be used here: the log, the loop, NSS, locale, stdio streams; after STAGE_VOLUMES, the heap. A step that fails
+ * ends us: its words go to the supervisor. A privilege half dropped is never repaired. PR_SET_PDEATHSIG
+ * is never set: it survives exec and would kill the container together with its supervisor.
+ *
+ * A native service (`spec->native`) has no namespaces and no root of its own; an exec session
+ * (`plan->join`) enters what is there. Both skip the steps that make them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
+#include "supervisor/runtime/build.h"
+#include "supervisor/runtime/caps.h"
+#include "supervisor/runtime/mounts.h"
+#include "supervisor/runtime/spawn.h"
+
+/* ---- alone ------------------------------------------------------------------------------------- */
+
+/* First, before any waiting: a sibling's socket or FIFO that we kept open would never reach end of
+ * file for its reader. */
+static int step_close(struct plan *plan, struct err *err)
+{
+	int keep[16 + PLAN_MOUNTS] = { plan->report_fd, plan->cgroup_fd, plan->join_pidfd,
+		plan->root_fd, plan->null_fd, plan->tty_fd, plan->init_fd, plan->in, plan->out,
+		plan->err };
+
+	(void)err;
+	for (size_t i = 0; i < plan->nmounts; i++)
+		keep[16 + i] = plan->mounts[i].fd;
+	spawn_close_others(keep, sizeof keep / sizeof keep[0]);
+	return 0;
+}
+
+/* Before anything can fire: the loop blocks every signal, and exec keeps both mask and SIG_IGN. */
+static int step_signals(struct plan *plan, struct err *err)
+{
+	struct sigaction act = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	(void)plan;
+	for (int i = 1; i < NSIG; i++)
+		(void)sigaction(i, &act, NULL); /* KILL, STOP and libc's own two refuse */
+	(void)sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		return err_sys(err, errno, "unblock signals");
+	return 0;
+}
+
+/* Before go, so that nothing of ours ever runs outside the limits. */
+static int step_cgroup(struct plan *plan, struct err *err)
+{
+	return plan->must_join_cgroup ? spawn_join_cgroup(plan->cgroup_fd, err) : 0;
+}
+
+/* Only a message: the supervisor knows our pid since it cloned us. An exec session was announced by
+ * its joiner. */
+static int step_created(struct plan *plan, struct err *err)
+{
+	(void)err;
+	plan_report(plan, REPORT_CREATED, NULL, -1);
+	return 0;
+}
+
+/* The supervisor has written our pid down, or it is gone (end of file): then so are we. Late, so that
+ * its writing and our building go on at the same time. */
+static int step_go(struct plan *plan, struct err *err)
+{
+	char go;
+	ssize_t n = read_full(plan->report_fd, &go, 1);
+
+	return n == 1 ? 0 : err_set(err, ECANCELED, "the supervisor is gone");
+}
+
+/* Before a terminal can be taken: only a session's leader may take one. */
+static int step_session(struct plan *plan, struct err *err)
+{
+	(void)plan;
+	return setsid() < 0 ? err_sys(err, errno, "setsid") : 0;
+}
+
+/* ---- the view ---------------------------------------------------------------------------------- */
+
+/* Only now: from inside the container's cgroup namespace we could not have been born into it. */
+static int step_namespaces(struct plan *plan, struct err *err)
+{
+	if (setns(plan->join_pidfd, CLONE_NEWCGROUP) < 0)
+		return err_sys(err, errno, "enter the container's cgroup namespace");
+	return 0;
+}
+
+/* A mount point that must be a plain directory of the root, not a link to somewhere: a mount that
+ * lands elsewhere is CVE-2019-19921 and, for /dev, CVE-2026-41579. */
+static int plain_directory(const struct plan *plan, const char *path, struct err *err)
+{
+	int fd = path_open_beneath(plan->root_fd, path, O_PATH | O_DIRECTORY, 0);
+
+	if (fd == -ENOENT) {
+		if (mkdirat(plan->root_fd, path, 0755) < 0)
+			return err_sys(err, errno, "make /%s in the root", path);
+		fd = path_open_beneath(plan->root_fd, path, O_PATH | O_DIRECTORY, 0);
+	}
+	if (fd == -ELOOP || fd == -ENOTDIR || fd == -EXDEV)
+		return err_set(err, EINVAL,
+			"/%s of the root is a link or a file: it must be a directory", path);
+	return fd < 0 ? err_sys(err, -fd, "open /%s of the root", path) : fd;
+}
+
+enum { NODEV = MOUNT_ATTR_NODEV, NOEXEC = MOUNT_ATTR_NOEXEC, NOSUID = MOUNT_ATTR_NOSUID };
+
+static char shm_size[32];
+
+/* The kernel's file systems, with the options of the OCI runtimes. */
+static const struct kernel_fs {
+	const char *path;
+	const char *type;
+	uint64_t attributes;
+	struct mount_option options[4];
+	bool optional; /* a kernel without it starts containers all the same */
+} kernel_fs[] = {
+	{ "proc", "proc", NOSUID | NOEXEC | NODEV, { { 0 } }, false },
+	{ "sys", "sysfs", NOSUID | NOEXEC | NODEV | MOUNT_ATTR_RDONLY, { { 0 } }, false },
+	{ "sys/fs/cgroup", "cgroup2", NOSUID | NOEXEC | NODEV | MOUNT_ATTR_RDONLY, { { 0 } },
+		true },
+	{ "dev", "tmpfs", NOSUID | MOUNT_ATTR_STRICTATIME,
+		{ { "mode", "755" }, { "size", "65536k" } }, false },
+	{ "dev/pts", "devpts", NOSUID | NOEXEC,
+		{ { "newinstance", NULL }, { "ptmxmode", "0666" }, { "mode", "0620" },
+			{ "gid", "5" } },
+		false },
+	{ "dev/shm", "tmpfs", NOSUID | NOEXEC | NODEV, { { "mode", "1777" }, { "size", shm_size } },
+		false },
+	{ "dev/mqueue", "mqueue", NOSUID | NOEXEC | NODEV, { { 0 } }, true },
+};
+
+static int mount_kernel_fs(const struct plan *plan, const struct kernel_fs *fs, struct err *err)
+{
+	own_fd where = plain_directory(plan, fs->path, err);
+	own_fd mount = -1;
+	size_t n = 0;
+	int r;
+
+	if (where < 0)
+		return where;
+	while (n < 4 && fs->options[n].key)
+		n++;
+	mount = mount_new(fs->type, fs->options, n, fs->attributes, err);
+	if (mount < 0)
+		return mount;
+	r = mount_attach(mount, where);
+	return r < 0 ? err_sys(err, -r, "mount %s on /%s", fs->type, fs->path) : 0;
+}
+
+/* Before the old root is detached: in a user namespace a new proc or sysfs must find a full one that
+ * is still visible. By us and not by the builder: proc shows the pid namespace of who mounts it. */
+static int step_kernel_fs(struct plan *plan, struct err *err)
+{
+	(void)snprintf(shm_size, sizeof shm_size, "%llu", (unsigned long long)plan->spec->shm_size);
+	for (size_t i = 0; i < sizeof kernel_fs / sizeof kernel_fs[0]; i++) {
+		const struct kernel_fs *fs = &kernel_fs[i];
+		int r = mount_kernel_fs(plan, fs, err);
+
+		if (r < 0 && fs->optional && (r == -ENODEV || r == -ENOENT || r == -EBUSY)) {
+			if (strcmp(fs->type, "cgroup2") != 0)
+				plan_report(plan, REPORT_WARN, err, -1);
+		} else if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+static const struct device_node {
+	const char *name;
+	unsigned major, minor;
+} device_nodes[] = {
+	{ "null", 1, 3 },
+	{ "zero", 1, 5 },
+	{ "full", 1, 7 },
+	{ "random", 1, 8 },
+	{ "urandom", 1, 9 },
+	{ "tty", 5, 0 },
+};
+
+static const struct device_link {
+	const char *name;
+	const char *target;
+} device_links[] = {
+	{ "ptmx", "pts/ptmx" },
+	{ "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" },
+	{ "stderr", "/proc/self/fd/2" },
+	{ "core", "/proc/kcore" },
+};
+
+/* AddDevice=: the same node as on the host, with the container's user as its owner. */
+static int add_device(const struct plan *plan, const struct device_spec *device, struct err *err)
+{
+	const char *slash = strrchr(device->target, '/');
+	char parent[4096];
+	own_fd dir = -1;
+	struct stat st;
+
+	if (stat(device->host, &st) < 0) {
+		if (device->optional && errno == ENOENT)
+			return 0;
+		return err_sys(err, errno, "add the device %s", device->host);
+	}
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(err, EINVAL, "add the device %s: it is not a device", device->host);
+	(void)snprintf(
+		parent, sizeof parent, "%.*s", (int)(slash - device->target), device->target);
+	dir = path_mkdirs_in(plan->root_fd, parent, 0755, err);
+	if (dir < 0)
+		return dir;
+	if (mknodat(dir, slash + 1, st.st_mode, st.st_rdev) < 0 ||
+		fchownat(dir, slash + 1, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, errno, "make %s", device->target);
+	return 0;
+}
+
+/* After /dev is mounted, and only into it: the image's own /dev is never written to. */
+static int step_devices(struct plan *plan, struct err *err)
+{
+	own_fd dev = path_open_beneath(plan->root_fd, "dev", O_PATH | O_DIRECTORY, 0);
+	mode_t saved = umask(0);
+	int r = 0;
+
+	if (dev < 0)
+		return err_sys(err, -dev, "open /dev of the root");
+	for (size_t i = 0; i < sizeof device_nodes / sizeof device_nodes[0]; i++) {
+		const struct device_node *node = &device_nodes[i];
+
+		if (mknodat(dev, node->name, S_IFCHR | 0666, makedev(node->major, node->minor)) < 0)
+			return err_sys(err, errno, "make /dev/%s", node->name);
+	}
+	for (size_t i = 0; i < sizeof device_links / sizeof device_links[0]; i++)
+		if (symlinkat(device_links[i].target, dev, device_links[i].name) < 0)
+			return err_sys(err, errno, "make /dev/%s", device_links[i].name);
+	for (size_t i = 0; r >= 0 && i < plan->spec->ndevices; i++)
+		r = add_device(plan, &plan->spec->devices[i], err);
+	(void)umask(saved);
+	return r;
+}
+
+/* After the kernel's file systems, for a volume may lie below /dev or /run. Each target is resolved
+ * once, inside the root, and mounted by descriptor (CVE-2021-30465 and its family). */
+static int step_mounts(struct plan *plan, struct err *err)
+{
+	int cwd;
+
+	for (size_t i = 0; i < plan->nmounts; i++) {
+		struct plan_mount *mount = &plan->mounts[i];
+		own_fd target = mount->is_dir
+					? path_mkdirs_in(plan->root_fd, mount->target, 0755, err)
+					: path_touch_in(plan->root_fd, mount->target, err);
+		int r;
+
+		if (target < 0)
+			return err_wrap(err, "make the mount point %s", mount->target);
+		r = mount_attach(mount->fd, target);
+		if (r < 0)
+			return err_sys(err, -r, "mount on %s", mount->target);
+		fd_close(&mount->fd);
+	}
+	/* As with the peers, a WorkingDir= that the image does not have is made; if it cannot be,
+	 * step_directory has the words. */
+	cwd = path_mkdirs_in(plan->root_fd, plan->process->cwd, 0755, NULL);
+	fd_close(&cwd);
+	return 0;
+}
+
+static int step_hostname(struct plan *plan, struct err *err)
+{
+	const char *name = plan->spec->hostname;
+
+	if (name && sethostname(name, strlen(name)) < 0)
+		return err_sys(err, errno, "set the host name %s", name);
+	return 0;
+}
+
+/* Through the proc we have just mounted, not by path: a volume over /proc/sys must not catch these
+ * writes (CVE-2025-52881). Names were checked to be namespaced by the configuration. */
+static int step_sysctls(struct plan *plan, struct err *err)
+{
+	const struct strv *sysctls = &plan->spec->sysctls;
+
+	for (size_t i = 0; i < sysctls->n; i++) {
+		const char *value = strchr(sysctls->v[i], '=');
+		char path[256] = "proc/sys/";
+		own_fd fd = -1;
+		size_t n = strlen(path);
+
+		if (!value || (size_t)(value - sysctls->v[i]) >= sizeof path - n)
+			return err_set(err, EINVAL, "sysctl %s", sysctls->v[i]);
+		for (const char *p = sysctls->v[i]; p < value; p++)
+			path[n++] = *p == '.' ? '/' : *p;
+		path[n] = '\0';
+		fd = path_open_beneath(plan->root_fd, path, O_WRONLY, 0);
+		if (fd < 0)
+			return err_sys(err, -fd, "open the sysctl %s", path + sizeof "proc/sys");
+		if (write(fd, value + 1, strlen(value + 1)) < 0)
+			return err_sys(err, errno, "set the sysctl %s", sysctls->v[i]);
+	}
+	return 0;
+}
+
+static const char *const masked_paths[] = {
+	"proc/acpi",
+	"proc/asound",
+	"proc/kcore",
+	"proc/keys",
+	"proc/latency_stats",
+	"proc/sched_debug",
+	"proc/scsi",
+	"proc/timer_list",
+	"proc/timer_stats",
+	"proc/interrupts",
+	"sys/devices/virtual/powercap",
+	"sys/firmware",
+	"sys/fs/selinux",
+};
+
+static const char *const readonly_paths[] = {
+	"proc/bus",
+	"proc/fs",
+	"proc/irq",
+	"proc/sys",
+	"proc/sysrq-trigger",
+};
+
+/* Unmask=: "ALL", or the paths, as written with their first slash. */
+static bool is_unmasked(const struct plan *plan, const char *path)
+{
+	const struct strv *unmask = &plan->spec->unmask;
+
+	for (size_t i = 0; i < unmask->n; i++)
+		if (strcmp(unmask->v[i], "ALL") == 0 || strcmp(unmask->v[i] + 1, path) == 0)
+			return true;
+	return false;
+}
+
+/* Hides what is there: a file behind the host's null device, a directory behind an empty one. One
+ * read-only tmpfs serves all directories: the first gets it, the others a bind of that. */
+static int mask(const struct plan *plan, const char *path, int *empty, struct err *err)
+{
+	own_fd target = path_open_in(plan->root_fd, path, O_PATH, 0);
+	own_fd cover = -1;
+	struct stat st;
+	int r;
+
+	if (target < 0)
+		return target == -ENOENT || target == -ENOTDIR
+			       ? 0
+			       : err_sys(err, -target, "open /%s", path);
+	if (fstat(target, &st) < 0)
+		return err_sys(err, errno, "stat /%s", path);
+	if (!S_ISDIR(st.st_mode)) {
+		cover = mount_clone(plan->null_fd, false);
+	} else if (*empty < 0) {
+		const struct mount_option options[] = { { "nr_blocks", "1" },
+			{ "nr_inodes", "1" } };
+
+		*empty = mount_new(
+			"tmpfs", options, 2, MOUNT_ATTR_RDONLY | NOSUID | NODEV | NOEXEC, err);
+		if (*empty < 0)
+			return *empty;
+		r = mount_attach(*empty, target);
+		return r < 0 ? err_sys(err, -r, "mask /%s", path) : 0;
+	} else {
+		cover = mount_clone(*empty, false);
+	}
+	r = cover < 0 ? cover : mount_attach(cover, target);
+	return r < 0 ? err_sys(err, -r, "mask /%s", path) : 0;
+}
+
+static int make_readonly(const struct plan *plan, const char *path, struct err *err)
+{
+	own_fd target = path_open_in(plan->root_fd, path, O_PATH, 0);
+	own_fd tree = -1;
+	int r;
+
+	if (target < 0)
+		return target == -ENOENT ? 0 : err_sys(err, -target, "open /%s", path);
+	tree = mount_clone(target, true);
+	r = tree < 0 ? tree : mount_set(tree, MOUNT_ATTR_RDONLY, MS_PRIVATE, true);
+	if (r >= 0)
+		r = mount_attach(tree, target);
+	return r < 0 ? err_sys(err, -r, "make /%s read-only", path) : 0;
+}
+
+/* /sys/devices/system/cpu/cpu<N>/thermal_throttle tells a neighbour's load. */
+static int mask_cpus(const struct plan *plan, int *empty, struct err *err)
+{
+	char path[80];
+	int r = 0;
+
+	for (int i = 0; r >= 0 && i < 4096; i++) {
+		own_fd cpu = -1;
+
+		(void)snprintf(path, sizeof path, "sys/devices/system/cpu/cpu%d", i);
+		cpu = path_open_in(plan->root_fd, path, O_PATH, 0);
+		if (cpu < 0)
+			break;
+		(void)snprintf(
+			path, sizeof path, "sys/devices/system/cpu/cpu%d/thermal_throttle", i);
+		r = mask(plan, path, empty, err);
+	}
+	return r;
+}
+
+/* After every mount: a mount made later would cover a mask. Last of all the root itself becomes
+ * read-only, when mount points no longer have to be made in it. */
+static int step_masks(struct plan *plan, struct err *err)
+{
+	own_fd empty = -1;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < sizeof masked_paths / sizeof masked_paths[0]; i++)
+		if (!is_unmasked(plan, masked_paths[i]))
+			r = mask(plan, masked_paths[i], &empty, err);
+	if (r >= 0 && !is_unmasked(plan, "sys/devices/system/cpu"))
+		r = mask_cpus(plan, &empty, err);
+	for (size_t i = 0; r >= 0 && i < plan->spec->mask.n; i++)
+		r = mask(plan, plan->spec->mask.v[i] + 1, &empty, err);
+	for (size_t i = 0; r >= 0 && i < sizeof readonly_paths / sizeof readonly_paths[0]; i++)
+		if (!is_unmasked(plan, readonly_paths[i]))
+			r = make_readonly(plan, readonly_paths[i], err);
+	if (r >= 0 && plan->spec->root.readonly) {
+		r = mount_set(plan->root_fd, MOUNT_ATTR_RDONLY, 0, false);
+		if (r < 0)
+			return err_sys(err, -r, "make the root read-only");
+	}
+	return r;
+}
+
+/* The old root is stacked below the new one by pivot_root(".", "."), then detached: pivot_root(2). */
+static int step_pivot(struct plan *plan, struct err *err)
+{
+	if (fchdir(plan->root_fd) < 0)
+		return err_sys(err, errno, "chdir to the new root");
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_sys(err, errno, "pivot_root");
+	if (umount2(".", MNT_DETACH) < 0)
+		return err_sys(err, errno, "detach the old root");
+	return chdir("/") < 0 ? err_sys(err, errno, "chdir /") : 0;
+}
+
+/* ---- the process ------------------------------------------------------------------------------- */
+
+/* So that the payload can open /dev/stdout again. A descriptor of a file system that has no owners,
+ * or is read-only, stays as it is: the payload still has it open. */
+static void give_to_user(const struct plan *plan, int fd)
+{
+	if (fchown(fd, plan->ids.uid, (gid_t)-1) < 0)
+		errno = 0;
+}
+
+/* A new terminal from the container's own devpts, so only after the pivot; the peer by ioctl, never
+ * by its name, which somebody may have replaced (CVE-2025-52565). */
+static int open_terminal(struct plan *plan, struct err *err)
+{
+	own_fd master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+	int unlock = 0;
+
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return err_sys(err, errno, "open /dev/pts/ptmx");
+	plan->tty_fd = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (plan->tty_fd < 0)
+		return err_sys(err, errno, "open the terminal");
+	give_to_user(plan, plan->tty_fd);
+	plan_report(plan, REPORT_CONSOLE, NULL, master);
+	return 0;
+}
+
+/* /dev/console is the payload's terminal, as programs that log there expect. */
+static void bind_console(const struct plan *plan)
+{
+	own_fd file = open("/dev/console", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	own_fd tree = mount_clone(plan->tty_fd, false);
+
+	if (file >= 0 && tree >= 0)
+		(void)mount_attach(tree, file);
+}
+
+static int step_terminal(struct plan *plan, struct err *err)
+{
+	int r = plan->process->tty ? open_terminal(plan, err) : 0;
+
+	if (r < 0 || plan->tty_fd < 0)
+		return r;
+	if (plan->process->tty && !plan->join)
+		bind_console(plan);
+	/* 1: taken from another session, as a getty takes its line (needs CAP_SYS_ADMIN). */
+	if (ioctl(plan->tty_fd, TIOCSCTTY, 1) < 0)
+		return err_sys(err, errno, "take the terminal");
+	plan->in = plan->out = plan->err = plan->tty_fd;
+	return 0;
+}
+
+/* A null device is the host's and stays as it is. */
+static int step_stdio(struct plan *plan, struct err *err)
+{
+	int from[3] = { plan->in, plan->out, plan->err };
+
+	for (int i = 0; i < 3; i++) {
+		/* Out of the way of 0..2 first: one of them may be the source of another. */
+		from[i] = fcntl(from[i] >= 0 ? from[i] : plan->null_fd, F_DUPFD_CLOEXEC, 3);
+		if (from[i] < 0)
+			return err_sys(err, errno, "dup descriptor %d", i);
+	}
+	for (int i = 0; i < 3; i++) {
+		struct stat st;
+
+		if (dup2(from[i], i) < 0 || fstat(i, &st) < 0)
+			return err_sys(err, errno, "dup descriptor %d", i);
+		if (!(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+			give_to_user(plan, i);
+	}
+	return 0;
+}
+
+static int set_rlimit(int which, const struct rlimit_spec *want, struct err *err)
+{
+	struct rlimit limit = { .rlim_cur = want->soft, .rlim_max = want->hard };
+	struct rlimit now;
+
+	if (setrlimit((__rlimit_resource_t)which, &limit) == 0)
+		return 0;
+	if (errno != EPERM || !want->builtin || getrlimit((__rlimit_resource_t)which, &now) < 0)
+		return err_sys(err, errno, "set resource limit %d to %llu:%llu (see getrlimit(2))",
+			which, (unsigned long long)want->soft, (unsigned long long)want->hard);
+	/* A default of ours above what this system lets us give: what it has, then. */
+	limit.rlim_max = now.rlim_max;
+	if (limit.rlim_cur > now.rlim_max)
+		limit.rlim_cur = now.rlim_max;
+	return setrlimit((__rlimit_resource_t)which, &limit) < 0
+		       ? err_sys(err, errno, "set resource limit %d", which)
+		       : 0;
+}
+
+/* While we are still root: hard limits and a lower oom_score_adj need it. The supervisor's own
+ * oom_score_adj must not be inherited. */
+static int step_limits(struct plan *plan, struct err *err)
+{
+	const struct process_spec *process = plan->process;
+	char text[16];
+	int r = 0;
+
+	for (int i = 0; r >= 0 && i < RLIM_NLIMITS; i++)
+		if (process->rlimits[i].set)
+			r = set_rlimit(i, &process->rlimits[i], err);
+	if (r < 0)
+		return r;
+	(void)umask(process->umask);
+	(void)snprintf(text, sizeof text, "%d", process->oom_score_adj);
+	r = file_write_at(AT_FDCWD, "/proc/self/oom_score_adj", text);
+	if (r < 0 && process->oom_score_adj < 0)
+		return err_sys(err, -r, "set OOMScoreAdjust=%d (needs CAP_SYS_RESOURCE)",
+			process->oom_score_adj);
+	return 0;
+}
+
+/* After the pivot. A working directory that is a leaked descriptor of the host would be
+ * "(unreachable)" (CVE-2024-21626). */
+static int step_directory(struct plan *plan, struct err *err)
+{
+	char cwd[4096];
+
+	if (chdir(plan->process->cwd) < 0)
+		return err_sys(err, errno, "chdir %s", plan->process->cwd);
+	if (syscall(SYS_getcwd, cwd, sizeof cwd) < 0 || cwd[0] != '/')
+		return err_set(err, EINVAL, "chdir %s: not inside the root", plan->process->cwd);
+	return 0;
+}
+
+/* Keyrings are not namespaced: without one of its own a container shares the supervisor's. A kernel
+ * without keyrings has nothing to share. */
+static int step_keyring(struct plan *plan, struct err *err)
+{
+	char name[80];
+
+	(void)snprintf(name, sizeof name, "berth.%s", plan->spec->name);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0) < 0 &&
+		errno != ENOSYS && errno != EDQUOT)
+		return err_sys(err, errno, "join a session keyring");
+	return 0;
+}
+
+static int become_user(const struct plan *plan, struct err *err)
+{
+	const struct ids *ids = &plan->ids;
+	gid_t groups[IDS_GROUPS_MAX];
+
+	for (size_t i = 0; i < ids->ngroups; i++)
+		groups[i] = ids->groups[i];
+	if (setgroups(ids->ngroups, groups) < 0)
+		return err_sys(err, errno, "set supplementary groups");
+	if (setresgid(ids->gid, ids->gid, ids->gid) < 0)
+		return err_sys(err, errno, "become group %u", ids->gid);
+	if (setresuid(ids->uid, ids->uid, ids->uid) < 0)
+		return err_sys(err, errno, "become user %u", ids->uid);
+	return 0;
+}
+
+/*
+ * Who we are and what we may do, as one step, for its order is the whole point:
+ * the bounding set while we have CAP_SETPCAP; groups before the user; capabilities kept over setuid
+ * by KEEPCAPS. With no_new_privs the filter is the very last thing, so that it need not allow what
+ * stands above. Without it, loading needs CAP_SYS_ADMIN: the filter comes while we still have that,
+ * and it must allow capset and execve.
+ */
+static int step_user(struct plan *plan, struct err *err)
+{
+	bool early = !plan->process->no_new_privs && plan->filter.len;
+	uint64_t ambient = plan->ambient ? plan->caps : 0;
+	int r;
+
+	if (plan->spec->native && !plan->ids.uid && !plan->filter.len &&
+		plan->caps == ~UINT64_C(0) && !plan->process->no_new_privs)
+		return become_user(plan, err);
+	r = caps_drop_bounding(plan->caps);
+	if (r < 0)
+		return err_sys(err, -r, "drop capabilities from the bounding set");
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "keep capabilities");
+	r = become_user(plan, err);
+	if (r < 0)
+		return r;
+	if (early) {
+		uint64_t admin = plan->caps | UINT64_C(1) << CAP_SYS_ADMIN;
+
+		r = caps_set(admin, admin, 0);
+		if (r >= 0)
+			r = seccomp_apply(&plan->filter);
+		if (r < 0)
+			return err_sys(err, -r, "load the seccomp filter");
+	}
+	r = caps_set(plan->caps, plan->caps, ambient);
+	if (r >= 0)
+		r = caps_ambient(ambient);
+	if (r < 0)
+		return err_sys(err, -r, "set capabilities");
+	if (plan->process->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "set no_new_privs");
+	if (!early && plan->filter.len) {
+		r = seccomp_apply(&plan->filter);
+		if (r < 0)
+			return err_sys(err, -r, "load the seccomp filter");
+	}
+	return 0;
+}
+
+/* ---- exec -------------------------------------------------------------------------------------- */
+
+/* PATH of the payload's own environment: names mean what they mean inside. */
+static const char *find_path(const struct plan *plan)
+{
+	for (const char **e = plan->environ; *e; e++)
+		if (strncmp(*e, "PATH=", 5) == 0)
+			return *e + 5;
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static int exec_error(const char *file, int code, struct err *err)
+{
+	if (code == ENOENT && access(file, F_OK) == 0)
+		return err_set(err, code,
+			"%s: its interpreter or dynamic loader is missing in the root", file);
+	if (code == ENOEXEC)
+		return err_set(err, code,
+			"%s: not a program for this machine (another architecture, or a script "
+			"without #!)",
+			file);
+	return err_sys(err, code, "%s", file);
+}
+
+static int exec_by_path(const struct plan *plan, char **argv, struct err *err)
+{
+	char *const *env = (char *const *)(size_t)plan->environ;
+	const char *path = find_path(plan);
+	int code = ENOENT;
+
+	if (strchr(argv[0], '/')) {
+		(void)execve(argv[0], argv, env);
+		return exec_error(argv[0], errno, err);
+	}
+	while (*path) {
+		size_t n = strcspn(path, ":");
+		char file[4096];
+
+		(void)snprintf(file, sizeof file, "%.*s/%s", (int)n, n ? path : ".", argv[0]);
+		(void)execve(file, argv, env);
+		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+			return exec_error(file, errno, err);
+		if (errno == EACCES)
+			code = EACCES;
+		else if (access(file, F_OK) == 0)
+			return exec_error(file, ENOENT, err);
+		path += n + (path[n] == ':');
+	}
+	return err_set(err, code, "%s: %s", argv[0],
+		code == EACCES ? "found in PATH, but not executable"
+			       : "not found in PATH of the container");
+}
+
+/* Success is silence: every descriptor of ours closes itself, and the supervisor reads end of file. */
+static int step_exec(struct plan *plan, struct err *err)
+{
+	char *const *env = (char *const *)(size_t)plan->environ;
+
+	(void)syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */);
+	if (plan->init_fd < 0 || plan->join)
+		return exec_by_path(plan, plan->argv, err);
+	(void)syscall(SYS_execveat, plan->init_fd, "", plan->argv, env, AT_EMPTY_PATH);
+	return err_sys(err, errno, "berth-init");
+}
+
+/* ---- the order --------------------------------------------------------------------------------- */
+
+/* For whom a step is: containers, native services, exec sessions. */
+enum { CONTAINER = 1, NATIVE = 2, SESSION = 4, ALL = CONTAINER | NATIVE | SESSION };
+
+static const struct step {
+	int (*run)(struct plan *plan, struct err *err);
+	int who;
+} steps[STAGE_COUNT] = {
+	[STAGE_CLOSE] = { step_close, ALL },
+	[STAGE_SIGNALS] = { step_signals, ALL },
+	[STAGE_CGROUP] = { step_cgroup, ALL },
+	[STAGE_CREATED] = { step_created, CONTAINER | NATIVE },
+	[STAGE_RESOLVE] = { step_resolve, CONTAINER | NATIVE },
+	[STAGE_JOIN_NETWORK] = { step_join_network, CONTAINER },
+	[STAGE_ROOT] = { step_root, CONTAINER },
+	[STAGE_USERS] = { step_users, CONTAINER | NATIVE },
+	[STAGE_VOLUMES] = { step_volumes, CONTAINER },
+	[STAGE_SESSION] = { step_session, ALL },
+	[STAGE_NAMESPACES] = { step_namespaces, SESSION },
+	[STAGE_KERNEL_FS] = { step_kernel_fs, CONTAINER },
+	[STAGE_DEVICES] = { step_devices, CONTAINER },
+	[STAGE_MOUNTS] = { step_mounts, CONTAINER },
+	[STAGE_HOSTNAME] = { step_hostname, CONTAINER },
+	[STAGE_SYSCTLS] = { step_sysctls, CONTAINER },
+	[STAGE_MASKS] = { step_masks, CONTAINER },
+	[STAGE_PIVOT] = { step_pivot, CONTAINER },
+	[STAGE_TERMINAL] = { step_terminal, ALL },
+	[STAGE_STDIO] = { step_stdio, ALL },
+	[STAGE_LIMITS] = { step_limits, ALL },
+	[STAGE_DIRECTORY] = { step_directory, ALL },
+	[STAGE_KEYRING] = { step_keyring, CONTAINER | SESSION },
+	[STAGE_GO] = { step_go, ALL },
+	[STAGE_USER] = { step_user, ALL },
+	[STAGE_EXEC] = { step_exec, ALL },
+};
+
+_Noreturn void child_main(struct plan *plan)
+{
+	int who = plan->spec->native ? NATIVE : plan->join ? SESSION : CONTAINER;
+	struct err err = { 0 };
+
+	for (int stage = STAGE_CLOSE; stage < STAGE_COUNT; stage++) {
+		const struct step *step = &steps[stage];
+
+		if (!(step->who & who))
+			continue;
+		*plan->stage = stage;
+		if (step->run(plan, &err) < 0)
+			break;
+	}
+	plan_report(plan, REPORT_FAIL, &err, -1);
+	_exit(err.code == ENOENT ? 127 : 126);
+}

@@ -1,0 +1,412 @@
+#include "supervisor/runtime/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netns/net.h"
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+#include "supervisor/runtime/helpers.h"
+#include "supervisor/runtime/spawn.h"
+
+enum { STAGE_PAGE = 4096 };
+
+static const char *const stage_names[] = {
+	[STAGE_NONE] = "begin",
+	[STAGE_IMAGE] = "prepare the image",
+	[STAGE_NETWORK] = "attach the network",
+	[STAGE_JOIN] = "enter the container",
+	[STAGE_CLOSE] = "close descriptors",
+	[STAGE_SIGNALS] = "reset signals",
+	[STAGE_CGROUP] = "join the cgroup",
+	[STAGE_CREATED] = "report the process",
+	[STAGE_RESOLVE] = "look up what it needs",
+	[STAGE_JOIN_NETWORK] = "enter the network",
+	[STAGE_ROOT] = "build the root",
+	[STAGE_USERS] = "look up the user",
+	[STAGE_VOLUMES] = "open the volumes",
+	[STAGE_SESSION] = "begin a session",
+	[STAGE_NAMESPACES] = "enter the namespaces",
+	[STAGE_KERNEL_FS] = "mount the kernel's file systems",
+	[STAGE_DEVICES] = "make devices",
+	[STAGE_MOUNTS] = "mount the volumes",
+	[STAGE_HOSTNAME] = "set the host name",
+	[STAGE_SYSCTLS] = "set sysctls",
+	[STAGE_MASKS] = "mask paths",
+	[STAGE_PIVOT] = "enter the root",
+	[STAGE_TERMINAL] = "take the terminal",
+	[STAGE_STDIO] = "connect standard input and output",
+	[STAGE_LIMITS] = "set resource limits",
+	[STAGE_DIRECTORY] = "enter the working directory",
+	[STAGE_KEYRING] = "make a session keyring",
+	[STAGE_GO] = "wait for the supervisor",
+	[STAGE_USER] = "become the user",
+	[STAGE_EXEC] = "exec",
+};
+_Static_assert(sizeof stage_names / sizeof stage_names[0] == STAGE_COUNT, "a stage has no name");
+
+const char *container_stage_name(enum container_stage stage)
+{
+	return stage >= 0 && stage < STAGE_COUNT ? stage_names[stage] : "?";
+}
+
+/* ---- what loop and child share --------------------------------------------------------------- */
+
+/* The report's two ends and the page with the stage; *ret_theirs is the builder's end. */
+static int open_report(struct container *container, int *ret_theirs, struct err *err)
+{
+	int pair[2];
+	void *page;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, errno, "make a socket pair");
+	page = mmap(NULL, STAGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED) {
+		int r = err_sys(err, errno, "map a page");
+
+		fd_close(&pair[0]);
+		fd_close(&pair[1]);
+		return r;
+	}
+	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	container->report_fd = pair[0];
+	container->stage = page;
+	*ret_theirs = pair[1];
+	return 0;
+}
+
+static struct plan plan_new(const struct container_env *env, const struct container_spec *spec,
+	const struct process_spec *process, int in, int out, int errfd)
+{
+	return (struct plan){
+		.env = env,
+		.spec = spec,
+		.process = process,
+		.report_fd = -1,
+		.cgroup_fd = -1,
+		.join_pidfd = -1,
+		.root_fd = -1,
+		.null_fd = -1,
+		.tty_fd = -1,
+		.init_fd = -1,
+		.in = in,
+		.out = out,
+		.err = errfd,
+	};
+}
+
+/*
+ * The built-in filter depends on little, and building it costs more than the rest of a start: it is
+ * built here, in the process that lives, and kept. The builder makes its own where this guess (root,
+ * unless a user is named) turns out wrong, and where a profile must be read from a disk.
+ */
+static void guess_filter(struct plan *plan)
+{
+	const struct process_spec *process = plan->process;
+	const struct seccomp_prog *prog = NULL;
+	const char *user = process->user;
+	bool is_root = !user || !*user || strcmp(user, "0") == 0 || strcmp(user, "root") == 0;
+
+	if (process->seccomp_off || process->seccomp_path || !plan->env->seccomp)
+		return;
+	plan->filter_caps = is_root ? process->caps_root : process->caps_other;
+	if (seccomp_cache_get(plan->env->seccomp, NULL, plan->filter_caps, !process->no_new_privs,
+		    &prog, NULL) >= 0)
+		plan->filter = *prog;
+}
+
+/* ---- start ------------------------------------------------------------------------------------- */
+
+/* What is left of container_start while the preparer is at work. */
+struct container_pending {
+	const struct container_env *env;
+	const struct container_spec *spec;
+	int theirs; /* the container's end of the report */
+	int in, out, err;
+	bool hold;
+	char notify[256];
+};
+
+static void pending_free(struct container_pending **pending)
+{
+	if (!*pending)
+		return;
+	fd_close(&(*pending)->theirs);
+	fd_close(&(*pending)->in);
+	fd_close(&(*pending)->out);
+	fd_close(&(*pending)->err);
+	free(*pending);
+	*pending = NULL;
+}
+
+static int dup_or_none(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static struct container_pending *pending_new(const struct container_env *env,
+	const struct container_run *run, int theirs /* taken */, struct err *err)
+{
+	struct container_pending *pending = calloc(1, sizeof *pending);
+
+	if (!pending) {
+		fd_close(&theirs);
+		(void)err_sys(err, ENOMEM, "begin a start");
+		return NULL;
+	}
+	*pending = (struct container_pending){ .env = env,
+		.spec = run->spec,
+		.theirs = theirs,
+		.in = dup_or_none(run->in),
+		.out = dup_or_none(run->out),
+		.err = dup_or_none(run->err),
+		.hold = run->hold || !run->spec->process.argv.n };
+	if (run->notify_socket)
+		(void)snprintf(pending->notify, sizeof pending->notify, "%s", run->notify_socket);
+	return pending;
+}
+
+static struct plan pending_plan(const struct container *container)
+{
+	const struct container_pending *pending = container->pending;
+	struct plan plan = plan_new(pending->env, pending->spec, &pending->spec->process,
+		pending->in, pending->out, pending->err);
+
+	plan.report_fd = pending->theirs;
+	plan.cgroup_fd = container->cgroup_fd;
+	plan.stage = container->stage;
+	plan.hold = pending->hold;
+	plan.notify_socket = pending->notify[0] ? pending->notify : NULL;
+	plan.lower = pending->spec->root.path;
+	return plan;
+}
+
+/* A kernel without one of these namespaces says EINVAL: there is no weaker way to start. */
+static uint64_t namespaces_of(const struct container *container, const struct container_spec *spec)
+{
+	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+
+	if (spec->native)
+		return 0;
+	if (container->cgroup_fd >= 0)
+		flags |= CLONE_NEWCGROUP;
+	if (spec->net.mode == NET_NONE)
+		flags |= CLONE_NEWNET;
+	return flags;
+}
+
+/* The container itself. `lower`: what the preparer found out, or NULL when there was none. */
+static int start_child(struct container *container, const char *lower, struct err *err)
+{
+	struct plan plan = pending_plan(container);
+	uint64_t namespaces = namespaces_of(container, plan.spec);
+	pid_t pid;
+
+	if (lower) {
+		plan.prepared = true;
+		plan.lower = lower;
+	}
+	guess_filter(&plan);
+	pid = spawn(namespaces, plan.cgroup_fd, &container->pidfd, &plan.must_join_cgroup, err);
+	if (pid == 0)
+		child_main(&plan);
+	if (pid < 0)
+		return pid;
+	container->pid = pid;
+	pending_free(&container->pending);
+	return 0;
+}
+
+static int start_preparer(struct container *container, struct err *err)
+{
+	struct plan plan = pending_plan(container);
+	bool must_join;
+	pid_t pid = spawn(0, plan.env->workers_fd, &container->builder_pidfd, &must_join, err);
+
+	if (pid == 0)
+		helpers_prepare(&plan);
+	if (pid < 0)
+		return pid;
+	container->builder = pid;
+	return 0;
+}
+
+static void leaf_path(const struct container_run *run, char ret[static 128])
+{
+	(void)snprintf(ret, 128, "c/%s/%llu", run->spec->name, (unsigned long long)run->number);
+}
+
+static int make_leaf(const struct container_env *env, const struct container_run *run,
+	struct container *container, struct cgroup_dropped *dropped, struct err *err)
+{
+	char path[128];
+
+	dropped->text[0] = '\0';
+	if (env->tree->fd < 0)
+		return cgroup_limits_check(env->tree, &run->spec->limits, err);
+	leaf_path(run, path);
+	container->cgroup_fd = cgroup_make(env->tree, path, &run->spec->limits, dropped, err);
+	return container->cgroup_fd < 0 ? container->cgroup_fd : 0;
+}
+
+int container_start(const struct container_env *env, const struct container_run *run,
+	struct container *ret, struct cgroup_dropped *dropped, struct err *err)
+{
+	struct container container = CONTAINER_NONE;
+	char path[128];
+	int theirs = -1;
+	int r = make_leaf(env, run, &container, dropped, err);
+
+	if (r < 0)
+		return r;
+	r = open_report(&container, &theirs, err);
+	if (r >= 0) {
+		container.pending = pending_new(env, run, theirs, err);
+		r = container.pending ? 0 : -ENOMEM;
+	}
+	if (r >= 0)
+		r = helpers_prepare_needed(env, run->spec) ? start_preparer(&container, err)
+							   : start_child(&container, NULL, err);
+	if (r < 0) {
+		container_done(&container);
+		leaf_path(run, path);
+		if (env->tree->fd >= 0)
+			(void)cgroup_remove(env->tree, path);
+		return r;
+	}
+	*ret = container;
+	return 0;
+}
+
+int container_exec(const struct container_env *env, const struct container_spec *spec,
+	const struct process_spec *process, int pidfd, int cgroup_fd, int in, int out, int errfd,
+	struct container *ret, struct err *err)
+{
+	struct plan plan = plan_new(env, spec, process, in, out, errfd);
+	struct container container = CONTAINER_NONE;
+	bool must_join;
+	int r;
+
+	if (spec->native)
+		return err_set(err, EOPNOTSUPP,
+			"%s is a native service: it has no namespaces to enter", spec->name);
+	r = open_report(&container, &plan.report_fd, err);
+	if (r < 0)
+		return r;
+	plan.join = true;
+	plan.join_pidfd = pidfd;
+	plan.cgroup_fd = cgroup_fd;
+	plan.stage = container.stage;
+	guess_filter(&plan);
+	r = spawn(0, env->workers_fd, &container.builder_pidfd, &must_join, err);
+	if (r == 0)
+		helpers_join(&plan);
+	fd_close(&plan.report_fd);
+	if (r < 0) {
+		container_done(&container);
+		return r;
+	}
+	container.builder = r;
+	*ret = container;
+	return 0;
+}
+
+/* ---- report ------------------------------------------------------------------------------------ */
+
+/* The preparer is done: now the container. A clone that fails is reported like any failure. */
+static int read_prepared(struct container *container, struct report *report)
+{
+	struct err err = { 0 };
+
+	if (start_child(container, report->err.text, &err) >= 0)
+		return -EAGAIN;
+	report->kind = REPORT_FAIL;
+	report->err = err;
+	return 1;
+}
+
+int container_read_report(struct container *container, struct report *ret, int *ret_console)
+{
+	struct report report;
+	int fds[1] = { -1 };
+	size_t nfds = 1;
+	ssize_t n = msg_recv(container->report_fd, &report, sizeof report, fds, &nfds);
+
+	if (n == -EAGAIN)
+		return -EAGAIN;
+	/* A reset is an end too: the peer died with our go byte unread. */
+	if (n != (ssize_t)sizeof report) {
+		fd_close(&container->report_fd);
+		if (n > 0 && nfds == 1)
+			fd_close(&fds[0]);
+		return 0;
+	}
+	report.err.text[sizeof report.err.text - 1] = '\0';
+	if (report.kind == REPORT_CREATED && nfds == 1) {
+		container->pid = report.pid;
+		container->pidfd = fds[0];
+	} else if (report.kind == REPORT_CONSOLE && nfds == 1) {
+		*ret_console = fds[0];
+	} else if (nfds == 1) {
+		fd_close(&fds[0]);
+	}
+	if (report.kind == REPORT_PREPARED) {
+		int r = read_prepared(container, &report);
+
+		if (r < 0)
+			return r;
+	} else if (report.kind == REPORT_FAIL) {
+		/* Our copy of its end would keep the end of file from us. */
+		pending_free(&container->pending);
+	}
+	*ret = report;
+	return 1;
+}
+
+int container_go(struct container *container)
+{
+	return msg_send(container->report_fd, "", 1, NULL, 0);
+}
+
+bool container_exec_happened(const struct container *container)
+{
+	return container->stage && *container->stage == STAGE_EXEC;
+}
+
+void container_done(struct container *container)
+{
+	fd_close(&container->builder_pidfd);
+	fd_close(&container->report_fd);
+	fd_close(&container->pidfd);
+	fd_close(&container->cgroup_fd);
+	if (container->stage)
+		(void)munmap((void *)(size_t)container->stage, STAGE_PAGE);
+	container->stage = NULL;
+	pending_free(&container->pending);
+	container->builder = container->pid = 0;
+}
+
+/* ---- the end of a definition ------------------------------------------------------------------- */
+
+pid_t container_teardown_fork(const struct container_env *env, const struct container_spec *spec,
+	int *ret_pidfd, struct err *err)
+{
+	bool must_join;
+	pid_t pid = spawn(0, env->workers_fd, ret_pidfd, &must_join, err);
+
+	if (pid == 0) {
+		char pin[256];
+		int r = net_detach(spec->net.ifaces, spec->net.nifaces, NULL);
+
+		plan_pin_path(env, spec->name, pin, sizeof pin);
+		_exit(netns_remove(pin) < 0 || r < 0 ? 1 : 0);
+	}
+	return pid;
+}

@@ -1,0 +1,193 @@
+/*
+ * The two helpers of a start: short-lived processes that may block, born beside the loop.
+ *
+ * The preparer works in the host's namespaces, because what it makes must outlive the container: a
+ * pin made in the container's mount namespace would vanish with it. The joiner enters a running
+ * container, because only a child of a process that has entered a pid namespace is in it; the child
+ * is cloned as the supervisor's own (CLONE_PARENT).
+ */
+#include "supervisor/runtime/helpers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "images/rootfs.h"
+#include "netns/net.h"
+#include "supervisor/base/capability.h"
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+#include "supervisor/runtime/build.h"
+#include "supervisor/runtime/spawn.h"
+
+void plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd)
+{
+	struct report report = { .kind = (int32_t)kind, .stage = *plan->stage };
+
+	if (err)
+		report.err = *err;
+	(void)msg_send(plan->report_fd, &report, sizeof report, &fd, fd >= 0 ? 1 : 0);
+}
+
+void plan_pin_path(const struct container_env *env, const char *name, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%s/pin/%s.net", env->run_dir, name);
+}
+
+static _Noreturn void fail(const struct plan *plan, const struct err *err)
+{
+	plan_report(plan, REPORT_FAIL, err, -1);
+	_exit(1);
+}
+
+/* Siblings' sockets must not be kept open by us; nor must we be traced by a container we join. */
+static void leave_the_loop(struct plan *plan)
+{
+	int keep[] = { plan->report_fd, plan->cgroup_fd, plan->join_pidfd, plan->in, plan->out,
+		plan->err };
+
+	spawn_close_others(keep, sizeof keep / sizeof keep[0]);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* ---- the preparer ------------------------------------------------------------------------------ */
+
+/* May it configure its own network? Then it may have left anything in it, and gets a new one. */
+static bool is_net_admin(const struct container_spec *spec)
+{
+	return (spec->process.caps_root | spec->process.caps_other) & CAPABILITY_BIT(CAP_NET_ADMIN);
+}
+
+static int prepare_network(const struct plan *plan, struct err *err)
+{
+	const struct net_spec *net = &plan->spec->net;
+	char pin[256];
+	own_fd fd = -1;
+	bool made;
+	int r;
+
+	if (net->mode != NET_PRIVATE)
+		return 0;
+	plan_pin_path(plan->env, plan->spec->name, pin, sizeof pin);
+	if (is_net_admin(plan->spec)) {
+		r = netns_remove(pin);
+		if (r < 0)
+			return err_sys(err, -r, "remove the network namespace pinned at %s", pin);
+	}
+	fd = netns_ensure(pin, &made, err);
+	if (fd < 0)
+		return fd;
+	r = made ? net_attach(fd, net->ifaces, net->nifaces, err)
+		 : net_clear(fd, net->ifaces, net->nifaces, err);
+	if (r < 0 && made)
+		(void)netns_remove(pin);
+	return r;
+}
+
+/* Asked by the loop: a look at a tmpfs, no more. */
+bool helpers_prepare_needed(const struct container_env *env, const struct container_spec *spec)
+{
+	struct statfs st;
+	char pin[256];
+
+	if (spec->native)
+		return false;
+	if (spec->root.kind == ROOT_TAR)
+		return true;
+	if (spec->net.mode != NET_PRIVATE)
+		return false;
+	plan_pin_path(env, spec->name, pin, sizeof pin);
+	return is_net_admin(spec) || statfs(pin, &st) < 0 || st.f_type != NSFS_MAGIC;
+}
+
+_Noreturn void helpers_prepare(struct plan *plan)
+{
+	struct err err = { 0 };
+	struct err lower = { 0 };
+	char img_dir[256];
+	int r;
+
+	leave_the_loop(plan);
+	(void)snprintf(img_dir, sizeof img_dir, "%s/img", plan->env->run_dir);
+	*plan->stage = STAGE_IMAGE;
+	r = rootfs_prepare(
+		&plan->spec->root, img_dir, plan->env->worker, lower.text, sizeof lower.text, &err);
+	if (r >= 0) {
+		*plan->stage = STAGE_NETWORK;
+		r = prepare_network(plan, &err);
+	}
+	if (r < 0)
+		fail(plan, &err);
+	plan_report(plan, REPORT_PREPARED, &lower, -1);
+	_exit(0);
+}
+
+/* ---- the joiner -------------------------------------------------------------------------------- */
+
+/* The root of the process behind a pidfd, seen from the host. */
+static int open_joined_root(const struct plan *plan, struct err *err)
+{
+	char info[1024];
+	char path[64];
+	const char *line;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", plan->join_pidfd);
+	if (file_read_at(AT_FDCWD, path, info, sizeof info) < 0 || !(line = strstr(info, "\nPid:")))
+		return err_set(err, ESRCH, "find the container's process");
+	(void)snprintf(path, sizeof path, "/proc/%ld/root", strtol(line + 5, NULL, 10));
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "open the container's root") : fd;
+}
+
+/* The cgroup namespace is entered by the child, for from inside it no process of ours could be born
+ * into a cgroup outside of it (cgroup-v2.rst, nsdelegate). */
+static int join(struct plan *plan, struct err *err)
+{
+	const int spaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+	const struct process_spec *process = plan->process;
+	own_fd root = open_joined_root(plan, err);
+	int r;
+
+	if (root < 0)
+		return root;
+	r = users_resolve(root, process->user, process->group, &process->groups, &plan->ids, err);
+	if (r >= 0)
+		r = build_process(plan, err);
+	if (r >= 0)
+		r = build_open_null(plan, err);
+	if (r < 0)
+		return r;
+	if (setns(plan->join_pidfd, spaces) < 0)
+		return err_sys(err, errno, "enter the container's namespaces");
+	return 0;
+}
+
+_Noreturn void helpers_join(struct plan *plan)
+{
+	struct report report = { .kind = REPORT_CREATED };
+	struct err err = { 0 };
+	int pidfd = -1;
+	int r;
+
+	leave_the_loop(plan);
+	*plan->stage = STAGE_JOIN;
+	r = join(plan, &err);
+	if (r >= 0)
+		r = spawn(CLONE_PARENT, plan->cgroup_fd, &pidfd, &plan->must_join_cgroup, &err);
+	if (r < 0)
+		fail(plan, &err);
+	if (r == 0)
+		child_main(plan);
+	report.pid = r;
+	(void)msg_send(plan->report_fd, &report, sizeof report, &pidfd, 1);
+	_exit(0);
+}

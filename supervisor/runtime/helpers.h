@@ -1,0 +1,16 @@
+/* The short-lived processes beside the loop: they may block, they never return. */
+#ifndef BERTH_RUNTIME_HELPERS_H
+#define BERTH_RUNTIME_HELPERS_H
+
+#include "supervisor/runtime/plan.h"
+
+/* Is there something to make in the host's namespaces before the container can be cloned? */
+bool helpers_prepare_needed(const struct container_env *env, const struct container_spec *spec);
+
+/* Ends with REPORT_PREPARED, whose text is the root's lower directory, or with REPORT_FAIL. */
+_Noreturn void helpers_prepare(struct plan *plan);
+
+/* Ends with REPORT_CREATED, or with REPORT_FAIL. */
+_Noreturn void helpers_join(struct plan *plan);
+
+#endif
