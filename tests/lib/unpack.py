@@ -77,9 +77,11 @@ class Place:
         assert self.canary() == self.before, "the canary changed"
 
 
-def entry(name, kind=tarfile.REGTYPE, data=b"", link="", mode=0o644, uid=0, gid=0, mtime=1000000000,
+def entry(name, kind=tarfile.REGTYPE, data=b"", link="", mode=None, uid=0, gid=0, mtime=1000000000,
           pax=None):
     info = tarfile.TarInfo(name)
+    if mode is None:
+        mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
     info.type = kind
     info.size = len(data)
     info.linkname = link

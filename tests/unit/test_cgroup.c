@@ -10,17 +10,24 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cgroups/cgroup.h"
 #include "cgroups/impl.h"
 #include "cgroups/parse.h"
+#include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/str.h"
 
 static void test_mountinfo(void **state)
 {
@@ -145,6 +152,65 @@ static void test_missing_controller(void **state)
 	tree.controllers = CGROUP_MEMORY;
 	limits.memory_max.value = 1 << 20;
 	assert_int_equal(cgroup_limits_check(&tree, &limits, &err), 0);
+}
+
+/* ---- limits, written into files of a plain directory -------------------------------------------- */
+
+static void file_make(int dir, const char *name)
+{
+	own_fd fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+}
+
+static void assert_file(int dir, const char *name, const char *text)
+{
+	char found[64];
+
+	assert_true(file_read_at(dir, name, found, sizeof found) >= 0);
+	assert_string_equal(found, text);
+}
+
+static void test_limits_files(void **state)
+{
+	static const char *const files[] = { "memory.max", "memory.high", "memory.oom.group",
+		"pids.max", "cpu.max", "cpu.weight" };
+	struct cgroup_limits limits = { .memory_max = { .value = 64 << 20, .set = true },
+		.memory_high = { .value = LIMIT_MAX, .set = true },
+		.pids_max = { .value = 1024, .set = true, .builtin = true },
+		.cpu_quota_us = { .value = 150000, .set = true },
+		.cpu_weight = { .value = 50, .set = true } };
+	struct cgroup_tree tree = { .fd = -1,
+		.controllers = CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS };
+	char path[] = "/tmp/berth-test-cgroup-XXXXXX";
+	char text[200] = "";
+	struct strbuf dropped = STRBUF(text);
+	struct err err = { 0 };
+	own_fd dir = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		file_make(dir, files[i]);
+	assert_int_equal(limits_apply(&tree, dir, &limits, &dropped, &err), 0);
+	assert_file(dir, "memory.max", "67108864");
+	assert_file(dir, "memory.high", "");
+	assert_file(dir, "memory.oom.group", "1");
+	assert_file(dir, "pids.max", "1024");
+	assert_file(dir, "cpu.max", "150000 100000");
+	assert_file(dir, "cpu.weight", "50");
+	assert_string_equal(text, "");
+	/* A file that the kernel does not have. */
+	(void)unlinkat(dir, "pids.max", 0);
+	assert_int_equal(limits_apply(&tree, dir, &limits, &dropped, &err), 0);
+	assert_string_equal(text, "PidsLimit= not enforced (no pids.max here)");
+	limits.pids_max.builtin = false;
+	assert_int_equal(limits_apply(&tree, dir, &limits, &dropped, &err), -ENOTSUP);
+	assert_string_equal(err.text, "PidsLimit= cannot be enforced: the kernel has no pids.max");
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		(void)unlinkat(dir, files[i], 0);
+	assert_int_equal(rmdir(path), 0);
 }
 
 /* ---- the device program, run by the few lines of an interpreter that it needs ------------------- */
@@ -405,6 +471,83 @@ static int live_limits(struct cgroup_tree *tree)
 	return 0;
 }
 
+static int own_cgroup_is(const char *end)
+{
+	char text[4096];
+	char own[4096];
+
+	return file_read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof text) > 0 &&
+	       parse_self_cgroup(text, own, sizeof own) == 0 && str_ends(own, end);
+}
+
+/* As under systemd: a directory marked as given away, with us in it. */
+static int live_delegated(void)
+{
+	struct cgroup_tree tree = { .fd = -1 };
+	struct cgroup_tree again = { .fd = -1 };
+	const struct cgroup_limits none = { 0 };
+	struct err err = { 0 };
+	char name[64];
+	char path[sizeof tree.path];
+	own_fd above = -1;
+	own_fd dir = -1;
+
+	(void)snprintf(name, sizeof name, "berth-test-%d-d", (int)getpid());
+	CHECK(cgroup_tree_open(&tree, name, NULL, &err) == 0);
+	(void)snprintf(path, sizeof path, "%s", tree.path);
+	CHECK(cgroup_tree_remove(&tree, &err) == 0);
+	CHECK(mkdir(path, 0755) == 0);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(dir >= 0 && fsetxattr(dir, "trusted.delegate", "1", 1, 0) == 0);
+	CHECK(file_write_at(dir, "cgroup.procs", "0") == 0);
+	CHECK(cgroup_tree_open(&tree, "unused", NULL, &err) == 0);
+	CHECK(tree.delegated && strcmp(tree.path, path) == 0 && own_cgroup_is("-d/supervisor"));
+	/* The next run of the service, which starts where this one was. */
+	CHECK(cgroup_tree_open(&again, "unused", NULL, &err) == 0);
+	CHECK(again.delegated && strcmp(again.path, path) == 0);
+	cgroup_tree_done(&again);
+	above = cgroup_make(&tree, "c/web/1", &none, NULL, &err);
+	CHECK(above >= 0);
+	CHECK(cgroup_tree_remove(&tree, &err) == 0 && own_cgroup_is("-d"));
+	CHECK(file_write_at(dir, "../cgroup.procs", "0") == 0 && rmdir(path) == 0);
+	return 0;
+}
+
+/* No cgroup2 mounted: at a place of our own. */
+static int live_mount(void)
+{
+	struct cgroup_tree tree = { .fd = -1 };
+	struct err err = { 0 };
+	char where[] = "/tmp/berth-test-cgroup-XXXXXX";
+	char name[64];
+
+	(void)snprintf(name, sizeof name, "berth-test-%d-m", (int)getpid());
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 0;
+	/* Ours to unmount: the namespace is private. */
+	if (umount2("/sys/fs/cgroup", MNT_DETACH) < 0)
+		return 0;
+	CHECK(cgroup_tree_open(&tree, name, NULL, &err) == -ENODEV);
+	CHECK(strstr(err.text, "mount -t cgroup2"));
+	CHECK(mkdtemp(where));
+	CHECK(cgroup_tree_open(&tree, name, where, &err) == 0);
+	CHECK(strncmp(tree.path, where, strlen(where)) == 0 && own_cgroup_is("-m/supervisor"));
+	CHECK(cgroup_tree_remove(&tree, &err) == 0);
+	CHECK(umount(where) == 0 && rmdir(where) == 0);
+	return 0;
+}
+
+static void sweep(const struct cgroup_tree *tree)
+{
+	own_fd c = cgroup_open(tree, "c");
+	own_fd workers = cgroup_open(tree, "workers");
+
+	(void)cgroup_kill(c);
+	(void)cgroup_kill(workers);
+	for (int i = 0; i < 100 && (cgroup_populated(c) > 0 || cgroup_populated(workers) > 0); i++)
+		(void)usleep(10000);
+}
+
 static int live(void)
 {
 	struct cgroup_tree tree = { .fd = -1 };
@@ -420,10 +563,14 @@ static int live(void)
 	bad = live_kill(&tree, "c/web/1", cgroup_kill) +
 	      live_kill(&tree, "workers/w", cgroup_kill_each) + live_reuse(&tree) +
 	      live_devices(&tree) + live_limits(&tree);
+	/* Also after a failure nothing is left. */
+	if (bad)
+		sweep(&tree);
 	if (cgroup_tree_remove(&tree, &err) < 0) {
 		(void)fprintf(stderr, "%s\n", err.text);
 		bad++;
 	}
+	bad += live_delegated() + live_mount();
 	return bad ? 1 : 0;
 }
 
@@ -451,6 +598,7 @@ int main(void)
 		cmocka_unit_test(test_own_cgroup),
 		cmocka_unit_test(test_kernel_texts),
 		cmocka_unit_test(test_missing_controller),
+		cmocka_unit_test(test_limits_files),
 		cmocka_unit_test(test_device_program),
 		cmocka_unit_test(test_live),
 	};
