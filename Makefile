@@ -175,6 +175,8 @@ build/fuzz/%: tests/fuzz/%.c $(base_src) $(leaf_src) $(config_src)
 	@mkdir -p $(@D)
 	clang -std=c17 -D_GNU_SOURCE -I. $(berth_cflags) $(FUZZ_FLAGS) -o $@ $^ $(berth_libs)
 
+build/fuzz/fuzz_passwd: supervisor/runtime/users.c
+
 fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_bin)
 
