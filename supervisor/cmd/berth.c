@@ -18,6 +18,23 @@ struct verb {
 struct cmd_globals cmd_globals;
 
 static const struct verb verbs[] = {
+	{ "ps", cmd_ps, "[-a] [-q] [--filter KEY=VALUE] [--json]",
+		"list what runs, or is meant to; -a: all units" },
+	{ "status", cmd_status, "[--json] [NAME…]", "the whole, or units with their last lines" },
+	{ "why", cmd_why, "NAME", "why a unit is in the state it is in, and what to do" },
+	{ "inspect", cmd_inspect, "NAME", "everything about a unit, as JSON" },
+	{ "is-active", cmd_is_active, "NAME…", "print the state; exit 0 when it runs, 3 when not" },
+	{ "logs", cmd_logs, "[-f] [-n LINES] [-t] [--json] [NAME…]",
+		"what a unit wrote; without a name: berth's own messages" },
+	{ "start", cmd_start, "[--no-block] NAME…|--all",
+		"start units, and wait until they are ready" },
+	{ "stop", cmd_stop, "[--no-block] NAME…|--all",
+		"stop units, and wait until they are gone" },
+	{ "restart", cmd_restart, "[--no-block] NAME…|--all", "stop units and start them again" },
+	{ "kill", cmd_kill, "[-s SIGNAL] NAME…",
+		"send a signal (SIGKILL) to a unit's main process" },
+	{ "wait", cmd_wait, "[--healthy] [--timeout TIME] NAME…|--all",
+		"wait until units have ended; --healthy: are ready" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
 	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },
 };

@@ -54,5 +54,16 @@ int cmd_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)
  */
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_why(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_is_active(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
+int cmd_start(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_restart(int argc, char **argv);
+int cmd_kill(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 
 #endif
