@@ -125,7 +125,6 @@ static int attach_name(struct attach *at, struct err *err)
 			.mtu = end->fresh ? 0 : end->iface->bridge->mtu,
 			.master = end->fresh ? 0 : end->bridge.ifindex,
 			.up = !end->fresh,
-			.hairpin = true,
 		};
 
 		if (!end->host.found || !end->host.peer ||
@@ -133,6 +132,7 @@ static int attach_name(struct attach *at, struct err *err)
 			return err_set(err, ENODEV, "attach %s: interface %s vanished",
 				end->iface->ifname, end->iface->host_ifname);
 		link_change(&at->host, end->host.ifindex, end->host.name, &set);
+		link_hairpin(&at->host, end->host.ifindex, end->host.name);
 	}
 	return rtnl_commit(&at->host, err);
 }

@@ -23,14 +23,14 @@
 /* ---- sockets ---------------------------------------------------------------------------------- */
 static const struct {
 	uint8_t family, protocol;
-	const char *file, *label; /* where the kernel counts them */
+	const char *label; /* where the kernel counts them: /proc/net/sockstat, sockstat6 */
 } kinds[] = {
-	{ AF_INET, IPPROTO_TCP, "sockstat", "TCP:" },
-	{ AF_INET6, IPPROTO_TCP, "sockstat6", "TCP6:" },
-	{ AF_INET, IPPROTO_UDP, "sockstat", "UDP:" },
-	{ AF_INET6, IPPROTO_UDP, "sockstat6", "UDP6:" },
-	{ AF_INET, IPPROTO_RAW, "sockstat", "RAW:" },
-	{ AF_INET6, IPPROTO_RAW, "sockstat6", "RAW6:" },
+	{ AF_INET, IPPROTO_TCP, "TCP:" },
+	{ AF_INET6, IPPROTO_TCP, "TCP6:" },
+	{ AF_INET, IPPROTO_UDP, "UDP:" },
+	{ AF_INET6, IPPROTO_UDP, "UDP6:" },
+	{ AF_INET, IPPROTO_RAW, "RAW:" },
+	{ AF_INET6, IPPROTO_RAW, "RAW6:" },
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -49,28 +49,26 @@ static unsigned long counted(const char *text, const char *label, const char *wo
  */
 static void sockets_count(int netns_fd, bool some[static KINDS])
 {
+	char text[2][1024];
 	int back = -1;
-	bool waiting = true;
 
 	for (size_t i = 0; i < KINDS; i++)
 		some[i] = true;
 	if (netns_enter(netns_fd, &back, NULL) < 0)
 		return;
-	for (size_t i = 0; i < KINDS; i++) {
-		char path[64];
-		char text[1024];
-
-		(void)snprintf(path, sizeof path, "/proc/thread-self/net/%s", kinds[i].file);
-		if (file_read_at(-1, path, text, sizeof text) < 0)
-			continue;
-		some[i] = counted(text, kinds[i].label, " inuse ") > 0;
-		/* Connections in TIME_WAIT of both families are counted with IPv4's. */
-		if (i == 0)
-			waiting = counted(text, kinds[i].label, " tw ") > 0;
-		if (kinds[i].protocol == IPPROTO_TCP)
-			some[i] = some[i] || waiting;
+	for (size_t i = 0; i < 2; i++) {
+		if (file_read_at(-1,
+			    i ? "/proc/thread-self/net/sockstat6"
+			      : "/proc/thread-self/net/sockstat",
+			    text[i], sizeof text[i]) < 0)
+			text[i][0] = '\0';
 	}
 	(void)netns_leave(&back, NULL);
+	for (size_t i = 0; i < KINDS; i++)
+		some[i] = counted(text[kinds[i].family == AF_INET6], kinds[i].label, " inuse ") > 0;
+	/* Connections in TIME_WAIT of both families are counted with IPv4's. */
+	if (counted(text[0], "TCP:", " tw ") > 0)
+		some[0] = some[1] = true;
 }
 
 struct victims {

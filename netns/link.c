@@ -140,19 +140,6 @@ void link_new_veth(struct rtnl *nl, const char *ifname, const struct link_set *s
 	rtnl_nest_end(nl, link);
 }
 
-static void put_hairpin(struct rtnl *nl)
-{
-	const uint8_t on = 1;
-	struct nlattr *link = rtnl_nest(nl, IFLA_LINKINFO);
-	struct nlattr *port;
-
-	rtnl_text(nl, IFLA_INFO_SLAVE_KIND, "bridge");
-	port = rtnl_nest(nl, IFLA_INFO_SLAVE_DATA);
-	rtnl_put(nl, IFLA_BRPORT_MODE, &on, sizeof on);
-	rtnl_nest_end(nl, port);
-	rtnl_nest_end(nl, link);
-}
-
 void link_change(struct rtnl *nl, int ifindex, const char *ifname, const struct link_set *set)
 {
 	const struct ifinfomsg info = {
@@ -165,8 +152,22 @@ void link_change(struct rtnl *nl, int ifindex, const char *ifname, const struct 
 	put_set(nl, set);
 	if (set->alias)
 		rtnl_put(nl, IFLA_IFALIAS, set->alias, strlen(set->alias));
-	if (set->hairpin)
-		put_hairpin(nl);
+}
+
+void link_hairpin(struct rtnl *nl, int ifindex, const char *ifname)
+{
+	const struct ifinfomsg info = { .ifi_index = ifindex };
+	const uint8_t on = 1;
+	struct nlattr *link;
+	struct nlattr *port;
+
+	rtnl_begin(nl, RTM_NEWLINK, 0, &info, sizeof info, "set up bridge port %s", ifname);
+	link = rtnl_nest(nl, IFLA_LINKINFO);
+	rtnl_text(nl, IFLA_INFO_SLAVE_KIND, "bridge");
+	port = rtnl_nest(nl, IFLA_INFO_SLAVE_DATA);
+	rtnl_put(nl, IFLA_BRPORT_MODE, &on, sizeof on);
+	rtnl_nest_end(nl, port);
+	rtnl_nest_end(nl, link);
 }
 
 void link_delete(struct rtnl *nl, int ifindex, const char *ifname)

@@ -30,9 +30,6 @@ struct link_set {
 	uint32_t mtu;
 	int master;
 	bool up;
-	/* As a port of its bridge: frames may leave where they came in. Where br_netfilter is loaded the
-	 * bridge itself sends a container's call to its own published port back, and drops it else. */
-	bool hairpin;
 };
 
 /* A reply's RTM_NEWLINK message. */
@@ -49,6 +46,10 @@ void link_new_veth(struct rtnl *nl, const char *ifname, const struct link_set *s
 	const char *peer_ifname, const uint8_t *peer_mac);
 /* By number, never by name: a number is the link that was looked at. */
 void link_change(struct rtnl *nl, int ifindex, const char *ifname, const struct link_set *set);
+/* As a port of its bridge (a request of its own, after the one that made it a port): frames may
+ * leave where they came in. Where br_netfilter is loaded the bridge itself sends a container's call
+ * to its own published port back, and drops it else. */
+void link_hairpin(struct rtnl *nl, int ifindex, const char *ifname);
 void link_delete(struct rtnl *nl, int ifindex, const char *ifname);
 
 /* The address with a subnet's prefix; without duplicate address detection. There already: fine. */

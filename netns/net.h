@@ -41,8 +41,13 @@ int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, str
  *
  * Gives: the nf_tables table "berth-INSTANCE" (family inet) replaced in one transaction: all or
  *        nothing. Ports answer from outside, from the host and on the host's loopback. Also turns on
- *        net.ipv4.ip_forward (and ipv6 when a bridge has IPv6) and route_localnet on our bridges.
+ *        net.ipv4.ip_forward (and ipv6 when a bridge has IPv6; the host's links then go on taking
+ *        router advertisements) and, when there are ports, route_localnet on our bridges, guarded.
+ *        Networks do not reach each other or, when internal, the outside; nobody outside reaches a
+ *        container but by its published ports. A firewall of somebody else's that drops forwarded
+ *        packets stays in force. IPv6 ports do not answer on ::1 (refused, not silent).
  *        With nothing to say (no bridge) the table is removed and no sysctl is touched.
+ * Fails: -EOPNOTSUPP and others: the text names what the kernel lacks. -EEXIST: a port twice.
  */
 int net_ruleset_apply(const char *instance, const struct net_bridge *const *bridges,
 	size_t nbridges, const struct net_port *ports, size_t nports, struct err *err);
@@ -71,6 +76,7 @@ int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
 /*
  * net_clear - what a killed run left in a kept namespace is taken away before the next
  *
+ * Needs: no process runs in it, also none of a container that shares it.
  * Sockets are destroyed by INET_DIAG (SOCK_DESTROY, where the kernel has it), foreign addresses and
  * routes removed, then net_attach's state is true again.
  */

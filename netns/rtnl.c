@@ -183,6 +183,9 @@ static int batch_send(struct rtnl *nl)
 		struct nlmsghdr *h = nlmsg_hdr(nl->requests[i].msg);
 
 		h->nlmsg_seq = nl->seq + (uint32_t)i;
+		/* In order: who hears of the last has heard of every failure before. */
+		if (i + 1 < nl->n)
+			h->nlmsg_flags &= (uint16_t)~NLM_F_ACK;
 		parts[i] = (struct iovec){ h, NLMSG_ALIGN(h->nlmsg_len) };
 		nl->requests[i].code = -1;
 	}
@@ -213,15 +216,18 @@ static void error_words(struct rtnl_request *request, const struct nlmsghdr *h)
 			(const char *)nla_data(words));
 }
 
-/* One message of an answer. Gives 1 when it was the last one of its request. */
-static int answer_take(struct rtnl *nl, const struct nlmsghdr *h)
+/* One message of an answer. */
+static void answer_take(struct rtnl *nl, const struct nlmsghdr *h)
 {
 	size_t i = h->nlmsg_seq - nl->seq;
-	struct rtnl_request *request = &nl->requests[i];
+	struct rtnl_request *request;
 
 	/* A seq of an older batch: its end was lost in an overrun. */
-	if (h->nlmsg_seq < nl->seq || i >= nl->n || request->code >= 0)
-		return 0;
+	if (h->nlmsg_seq < nl->seq || i >= nl->n)
+		return;
+	request = &nl->requests[i];
+	if (request->code >= 0)
+		return;
 	if (h->nlmsg_flags & NLM_F_DUMP_INTR)
 		nl->disturbed = true;
 	if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE) {
@@ -233,18 +239,15 @@ static int answer_take(struct rtnl *nl, const struct nlmsghdr *h)
 		if (h->nlmsg_type == NLMSG_ERROR &&
 			nlmsg_datalen(h) >= (int)sizeof(struct nlmsgerr))
 			error_words(request, h);
-		return 1;
+		return;
 	}
 	if (h->nlmsg_type >= NLMSG_MIN_TYPE && request->reply)
 		request->reply(h, request->data);
-	return 0;
 }
 
 static int batch_receive(struct rtnl *nl)
 {
-	size_t open = nl->n;
-
-	while (open) {
+	while (nl->requests[nl->n - 1].code < 0) {
 		struct iovec part = { nl->in, sizeof nl->in };
 		struct sockaddr_nl from = { 0 };
 		struct msghdr msg = {
@@ -267,8 +270,11 @@ static int batch_receive(struct rtnl *nl)
 		left = (int)got;
 		for (struct nlmsghdr *h = (struct nlmsghdr *)nl->in; nlmsg_ok(h, left);
 			h = nlmsg_next(h, &left))
-			open -= (size_t)answer_take(nl, h);
+			answer_take(nl, h);
 	}
+	for (size_t i = 0; i + 1 < nl->n; i++)
+		if (nl->requests[i].code < 0)
+			nl->requests[i].code = 0;
 	return 0;
 }
 

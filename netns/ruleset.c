@@ -285,9 +285,14 @@ static void write_forward(struct ruleset *rules)
 /* A host that turns IPv6 forwarding on stops listening to its own router, unless told otherwise. */
 static int keep_router_advertisements(struct err *err)
 {
-	struct if_nameindex *links = if_nameindex();
+	struct if_nameindex *links;
+	char old[16];
 	int r = 0;
 
+	if (file_read_at(-1, "/proc/sys/net/ipv6/conf/all/forwarding", old, sizeof old) > 0 &&
+		old[0] == '1')
+		return 0;
+	links = if_nameindex();
 	for (const struct if_nameindex *link = links; r == 0 && link && link->if_index; link++) {
 		char path[96];
 		char value[16];
