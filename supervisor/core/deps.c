@@ -48,7 +48,8 @@ enum deps_answer deps_start(const struct unit_set *set, uint32_t unit, deps_mach
 	for (size_t i = 0; i < self->requires.n; i++) {
 		const struct machine *peer = machine_of(self->requires.v[i], data);
 
-		if (peer && peer->state == SERVICE_FAILED) {
+		if (peer && (peer->state == SERVICE_FAILED ||
+				    (peer->state == SERVICE_INACTIVE && !peer->wanted))) {
 			*ret_which = self->requires.v[i];
 			return DEPS_FAILED;
 		}

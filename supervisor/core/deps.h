@@ -19,7 +19,8 @@ enum deps_answer { DEPS_WAIT, DEPS_MET, DEPS_FAILED };
  * After= waits for what the other is about to become: started, ready or healthy as its Notify=
  * says, for a oneshot its end. It does not wait for one that nobody wants, for one that failed, nor
  * for one that has not come up once and is being retried; unless that one is also in Requires=.
- * Requires= without After= waits for nothing, but a required unit that failed is DEPS_FAILED.
+ * Requires= without After= waits for nothing, but a required unit that failed or was stopped is
+ * DEPS_FAILED.
  * Gives: for WAIT and FAILED *ret_which, the unit that is to blame.
  */
 enum deps_answer deps_start(const struct unit_set *set, uint32_t unit, deps_machine_fn *machine_of,

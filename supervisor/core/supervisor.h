@@ -93,9 +93,13 @@ enum shutdown_kind {
 struct supervisor_options {
 	const char *config_dir; /* as for unit_set_load */
 	struct unit_set *set;   /* a set made by the caller instead (`berth run`), borrowed */
+	const char *worker;     /* path of berth-worker */
 	bool foreground;  /* `berth run`: no lock, no wanted, no control socket, nothing adopted */
 	int in, out, err; /* foreground: the payload's; -1: /dev/null */
 	void (*on_console)(struct supervisor *sv, int fd /* taken */, void *data); /* with a tty */
+	/* PID 1: signals other than SIGCHLD; true when it is dealt with. NULL: TERM leaves everything
+	 * running, INT (twice: without patience) stops everything, HUP is answered with a notice. */
+	bool (*on_signal)(struct supervisor *sv, int signal, void *data);
 	void *data;
 };
 

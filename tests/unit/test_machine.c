@@ -409,7 +409,7 @@ static void test_deps(void **state)
 		uint32_t failures;
 		enum deps_answer after, required;
 	} rows[] = {
-		{ SERVICE_INACTIVE, false, false, 0, DEPS_MET, DEPS_MET },
+		{ SERVICE_INACTIVE, false, false, 0, DEPS_MET, DEPS_FAILED },
 		{ SERVICE_INACTIVE, true, false, 0, DEPS_WAIT, DEPS_WAIT },
 		{ SERVICE_WAITING, true, false, 0, DEPS_WAIT, DEPS_WAIT },
 		{ SERVICE_STARTING, true, false, 0, DEPS_WAIT, DEPS_WAIT },

@@ -1,0 +1,139 @@
+/* The network of the whole set: made and removed by worker processes, for netlink makes us wait. */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netns/net.h"
+#include "supervisor/base/log.h"
+#include "supervisor/base/str.h"
+#include "supervisor/core/service.h"
+
+bool network_needed(const struct service *s)
+{
+	return s->unit->spec->net.mode == NET_PRIVATE && s->unit->spec->net.nifaces > 0;
+}
+
+static int set_up(const void *data, struct err *err)
+{
+	const struct supervisor *sv = data;
+	const struct unit_set *set = sv->set;
+
+	for (size_t i = 0; i < set->nbridges; i++) {
+		int r = net_bridge_ensure(sv->env.instance, set->bridges[i], err);
+
+		if (r < 0)
+			return err_wrap(err, "network %s", set->bridges[i]->name);
+	}
+	return net_ruleset_apply(
+		sv->env.instance, set->bridges, set->nbridges, set->ports, set->nports, err);
+}
+
+static void was_set_up(struct supervisor *sv, int r, const struct err *err, void *data)
+{
+	(void)data;
+	sv->network = r < 0 ? NETWORK_NONE : NETWORK_UP;
+	sv->dirty = true;
+	if (r >= 0)
+		return;
+	(void)snprintf(sv->network_failure, sizeof sv->network_failure, "%s", err->text);
+	/* Each that waits fails with these words and tries again by its own delays. */
+	for (size_t i = 0; i < sv->nservices; i++) {
+		struct service *s = &sv->services[i];
+
+		if (s->m.state == SERVICE_WAITING && s->blocked_by == BLOCKED_BY_NETWORK &&
+			network_needed(s))
+			service_dispatch(s, EVENT_DEPS_MET);
+	}
+}
+
+void network_begin(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	sv->network = NETWORK_WORKING;
+	if (job_start(sv, "set up the network", set_up, was_set_up, sv, &err) < 0)
+		was_set_up(sv, -err.code, &err, NULL);
+}
+
+/* ---- what is not declared any more ------------------------------------------------------------ */
+
+static bool is_declared(const char *ifname, const char *alias, void *data)
+{
+	const struct supervisor *sv = data;
+
+	(void)alias;
+	for (size_t i = 0; i < sv->set->nbridges; i++)
+		if (strcmp(sv->set->bridges[i]->ifname, ifname) == 0)
+			return true;
+	for (size_t i = 0; i < sv->nservices; i++) {
+		const struct net_spec *net = &sv->services[i].unit->spec->net;
+
+		for (size_t k = 0; k < net->nifaces; k++)
+			if (strcmp(net->ifaces[k].host_ifname, ifname) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool is_never_declared(const char *ifname, const char *alias, void *data)
+{
+	(void)ifname;
+	(void)alias;
+	(void)data;
+	return false;
+}
+
+/* Pins are RUN_DIR/pin/NAME.net. */
+static void prune_pins(const struct supervisor *sv, bool all)
+{
+	char path[512];
+	DIR *dir;
+
+	(void)snprintf(path, sizeof path, "%s/pin", sv->env.run_dir);
+	dir = opendir(path);
+	if (!dir)
+		return;
+	for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+		char name[256];
+		bool wanted = false;
+
+		if (entry->d_name[0] == '.' || !str_ends(entry->d_name, ".net"))
+			continue;
+		(void)snprintf(
+			name, sizeof name, "%.*s", (int)strlen(entry->d_name) - 4, entry->d_name);
+		for (size_t i = 0; i < sv->nservices && !all; i++)
+			wanted |= strcmp(sv->services[i].unit->spec->name, name) == 0;
+		if (wanted)
+			continue;
+		(void)snprintf(path, sizeof path, "%s/pin/%s", sv->env.run_dir, entry->d_name);
+		(void)netns_remove(path);
+	}
+	(void)closedir(dir);
+}
+
+static int prune(const void *data, struct err *err)
+{
+	const struct supervisor *sv = data;
+
+	prune_pins(sv, false);
+	return net_prune(sv->env.instance, is_declared, (void *)(size_t)data, err);
+}
+
+void network_prune(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	if (job_start(sv, "remove links that are not declared any more", prune, NULL, sv, &err) < 0)
+		log_warning("%s", err.text);
+}
+
+void network_remove(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	prune_pins(sv, true);
+	if (net_prune(sv->env.instance, is_never_declared, NULL, &err) < 0)
+		log_warning("remove links: %s", err.text);
+	if (net_ruleset_remove(sv->env.instance, &err) < 0)
+		log_warning("remove the packet rules: %s", err.text);
+}

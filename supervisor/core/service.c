@@ -1,0 +1,583 @@
+/*
+ * A service: its machine's actions made real, and what really happens turned into events.
+ *
+ * A run is over when four things are: the builder is reaped, the main process is reaped, the leaf is
+ * empty, and the log has been read to its end. service_check_gone looks at all four each time one of
+ * them has moved.
+ */
+#include "supervisor/core/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervisor/base/clock.h"
+#include "supervisor/base/log.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/signals.h"
+#include "supervisor/base/str.h"
+
+/* How long the kernel has to tell how somebody else's child ended: its parent must reap it first. */
+#define REAP_PATIENCE (200 * NSEC_PER_MSEC)
+
+static const char *name_of(const struct service *s)
+{
+	return s->unit->stem;
+}
+
+void service_changed(struct service *s)
+{
+	s->changed = true;
+	s->sv->dirty = true;
+}
+
+void service_fail(struct service *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(s->failure, sizeof s->failure, fmt, ap);
+	va_end(ap);
+	log_warning("%s: %s", name_of(s), s->failure);
+}
+
+bool service_has_pid(const struct service *s, pid_t pid)
+{
+	return watched_has_pid(&s->w, pid) || watched_has_pid(&s->probe.w, pid);
+}
+
+/* ---- on record ------------------------------------------------------------------------------ */
+
+static int record_write(struct service *s)
+{
+	struct state_record record = {
+		.state = s->m.state,
+		.reason = s->m.reason,
+		.wanted = s->m.wanted,
+		.by_hand = s->by_hand,
+		.arrived = s->m.arrived,
+		.hold = s->m.hold,
+		.run = s->m.run,
+		.pid = s->w.c.pid,
+		.starttime = s->starttime,
+		.hash = s->unit->hash,
+		.failures = s->m.failures,
+		.restarts = s->m.restarts,
+		.ready_at = s->m.ready_at,
+		.since = s->since,
+		.started = s->started,
+		.ready_since = s->ready_since,
+		.last = s->m.last,
+	};
+
+	if (s->sv->state_fd < 0)
+		return 0;
+	(void)snprintf(record.unit, sizeof record.unit, "%s", s->unit->id);
+	(void)snprintf(record.boot_id, sizeof record.boot_id, "%s", s->sv->boot_id);
+	(void)snprintf(record.cgroup, sizeof record.cgroup, "%s", s->leaf);
+	(void)snprintf(record.failure, sizeof record.failure, "%.299s", s->failure);
+	(void)snprintf(record.dropped, sizeof record.dropped, "%s", s->dropped.text);
+	return state_write(s->sv->sys, s->sv->state_fd, name_of(s), &record);
+}
+
+void service_record(struct service *s)
+{
+	int r = record_write(s);
+
+	if (r < 0)
+		log_warning("%s: cannot record its state: %s", name_of(s), strerror(-r));
+}
+
+/* ---- the end of the main process -------------------------------------------------------------- */
+
+/* PIDFD_GET_INFO, Linux 6.13; how it ended: 6.15 (include/uapi/linux/pidfd.h). */
+struct pidfd_exit_info {
+	uint64_t mask, cgroupid;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+#define PIDFD_EXIT_INFO_MASK (1ULL << 3)
+#define PIDFD_EXIT_INFO_CALL _IOWR(0xFF, 11, struct pidfd_exit_info)
+
+static bool exit_of_stranger(int pidfd, int *ret_status)
+{
+	struct pidfd_exit_info info = { .mask = PIDFD_EXIT_INFO_MASK };
+
+	if (ioctl(pidfd, PIDFD_EXIT_INFO_CALL, &info) < 0 || !(info.mask & PIDFD_EXIT_INFO_MASK))
+		return false;
+	*ret_status = info.exit_code;
+	return true;
+}
+
+static void describe_exit(struct service *s)
+{
+	const struct service_exit *last = &s->m.last;
+	uint64_t limit = s->unit->spec->limits.memory_max.value;
+
+	if (last->oom)
+		service_fail(s,
+			"out of memory: the kernel killed it (MemoryMax %llu KiB, peak %llu KiB)",
+			(unsigned long long)limit / 1024,
+			(unsigned long long)last->memory_peak / 1024);
+	else if (!last->status)
+		service_fail(
+			s, "the main process ended while berth was not there; how is not known");
+	else if (last->signal)
+		service_fail(s, "the main process was killed by %s",
+			signal_name(last->signal) ? signal_name(last->signal) : "a signal");
+	else
+		service_fail(s, "the main process exited with code %d", last->code);
+}
+
+static void leader_ended(struct service *s, bool known, int status)
+{
+	struct cgroup_usage usage = { 0 };
+	enum service_state state = s->m.state;
+
+	loop_remove(s->sv->loop, &s->w.pidfd_id);
+	loop_timer_cancel(s->sv->loop, &s->reap_timer);
+	fd_close(&s->w.c.pidfd);
+	s->w.c.pid = 0;
+	if (s->w.c.cgroup_fd >= 0)
+		cgroup_usage(s->w.c.cgroup_fd, &usage);
+	if (s->w.exec_seen) {
+		s->m.last = (struct service_exit){
+			.known = true,
+			.status = known,
+			.code = known && WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+			.signal = known && WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+			.oom = usage.oom_kills > 0,
+			.memory_peak = usage.memory_peak,
+		};
+		if ((state == SERVICE_RUNNING || state == SERVICE_READY) &&
+			(s->m.last.oom || !exit_is_clean(s->m.spec, &s->m.last)))
+			describe_exit(s);
+	}
+	service_dispatch(s, EVENT_EXITED);
+	service_check_gone(s);
+}
+
+static void on_report(struct loop *loop, uint32_t events, void *data);
+
+static void on_leader(struct loop *loop, uint32_t events, void *data)
+{
+	struct service *s = data;
+	int status = 0;
+	int r;
+
+	/* What it said before it died comes before its death. */
+	if (s->w.c.report_fd >= 0)
+		on_report(loop, EPOLLIN, s);
+	notify_read(s);
+	if (s->w.c.pidfd < 0)
+		return;
+	r = s->sv->sys->pidfd_reap(s->w.c.pidfd, &status);
+	if (r == 0)
+		return;
+	if (r < 0 && exit_of_stranger(s->w.c.pidfd, &status))
+		r = 1;
+	if (r < 0 && !(events & EPOLLHUP) && !s->reap_timer.place &&
+		loop_modify(loop, s->w.pidfd_id, 0) == 0 &&
+		loop_timer_set(loop, &s->reap_timer, loop_now(loop) + REAP_PATIENCE) == 0)
+		return; /* a zombie of somebody else's; EPOLLHUP says that it was reaped */
+	leader_ended(s, r > 0, status);
+}
+
+static void on_reap_timer(struct loop *loop, void *data)
+{
+	struct service *s = data;
+	int status = 0;
+	bool known = exit_of_stranger(s->w.c.pidfd, &status);
+
+	(void)loop;
+	leader_ended(s, known, status);
+}
+
+int service_watch_pidfd(struct service *s)
+{
+	return loop_add(
+		s->sv->loop, s->w.c.pidfd, EPOLLIN, LOOP_EXIT, on_leader, s, &s->w.pidfd_id);
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
+/* The main process exists and waits: put it on record, then let it go. */
+static void on_created(struct service *s)
+{
+	int r = service_watch_pidfd(s);
+
+	if (r >= 0)
+		r = proc_starttime(s->w.c.pid, &s->starttime);
+	if (r >= 0)
+		r = record_write(s);
+	if (r >= 0)
+		r = container_go(&s->w.c);
+	if (r >= 0)
+		return;
+	s->w.failed = true;
+	(void)err_sys(&s->w.err, -r, "record the process %d", s->w.c.pid);
+	watched_kill(s->sv, &s->w);
+}
+
+static void on_report_message(void *owner, const struct report *report, int console)
+{
+	struct service *s = owner;
+
+	switch ((enum report_kind)report->kind) {
+	case REPORT_WARN:
+		log_warning("%s: %s", name_of(s), report->err.text);
+		return;
+	case REPORT_CREATED:
+		on_created(s);
+		return;
+	case REPORT_CONSOLE:
+		if (s->sv->options.on_console)
+			s->sv->options.on_console(s->sv, console, s->sv->options.data);
+		else
+			fd_close(&console);
+		return;
+	case REPORT_FAIL:
+		return;
+	}
+}
+
+static void on_report(struct loop *loop, uint32_t events, void *data)
+{
+	struct service *s = data;
+
+	(void)events;
+	if (!watched_read(loop, &s->w, on_report_message, s))
+		return;
+	if (s->w.failed) {
+		if (s->m.state == SERVICE_STARTING)
+			service_fail(s, "cannot start: %s", s->w.err.text);
+		service_dispatch(s, EVENT_SETUP_FAILED);
+	} else {
+		s->started = s->sv->sys->realtime();
+		service_dispatch(s, EVENT_STARTED);
+	}
+	service_check_gone(s);
+}
+
+static void on_builder(struct loop *loop, uint32_t events, void *data)
+{
+	struct service *s = data;
+
+	if (s->w.c.report_fd >= 0)
+		on_report(loop, events, s);
+	if (watched_reap_builder(s->sv, &s->w))
+		service_check_gone(s);
+}
+
+/* No second try will go better than these; others are for lack of something that may come back. */
+static bool is_refusal(int r)
+{
+	return r == -ENOTSUP || r == -EINVAL || r == -ENOENT || r == -EACCES;
+}
+
+static int launch(struct service *s, struct err *err)
+{
+	struct supervisor *sv = s->sv;
+	char notify_path[256];
+	struct container_run run = {
+		.spec = s->unit->spec,
+		.number = s->m.run,
+		.in = -1,
+		.out = -1,
+		.err = -1,
+		.hold = s->m.hold,
+	};
+	own_fd out = -1;
+	own_fd errfd = -1;
+	int r = 0;
+
+	if (network_needed(s) && sv->network != NETWORK_UP)
+		return err_set(err, EAGAIN, "%s", sv->network_failure);
+	if (s->unit->spec->notify_socket) {
+		r = notify_open(s, notify_path, sizeof notify_path, err);
+		run.notify_socket = notify_path;
+	}
+	if (r >= 0 && sv->log)
+		r = logwriter_attach(sv->log, name_of(s), s->unit->service.log_size,
+			s->unit->service.log_count, &out, &errfd, err);
+	if (r < 0)
+		return r;
+	run.out = out;
+	run.err = errfd;
+	if (sv->options.foreground) {
+		run.in = sv->options.in;
+		run.out = sv->options.out;
+		run.err = sv->options.err;
+	}
+	s->dropped.text[0] = '\0';
+	r = container_start(&sv->env, &run, &s->w.c, &s->dropped, err);
+	if (r < 0)
+		return r;
+	r = watched_add(sv->loop, &s->w, on_report, on_builder, s);
+	if (r < 0) {
+		watched_kill(sv, &s->w);
+		return err_sys(err, -r, "watch the builder");
+	}
+	return 0;
+}
+
+static void act_launch(struct service *s)
+{
+	struct err err = { 0 };
+	int r;
+
+	s->w = (struct watched){ .c = CONTAINER_NONE };
+	s->log_asked = s->log_drained = s->adopted = false;
+	s->started = s->ready_since = s->starttime = 0;
+	s->health = HEALTH_NONE;
+	s->health_failures = 0;
+	s->status_text[0] = '\0';
+	(void)snprintf(
+		s->leaf, sizeof s->leaf, "c/%s/%llu", name_of(s), (unsigned long long)s->m.run);
+	r = launch(s, &err);
+	if (r >= 0)
+		return;
+	service_fail(s, "cannot start: %s", err.text);
+	s->m.reason = is_refusal(r) ? END_SETUP : END_SUPERVISOR;
+	service_dispatch(s, EVENT_CLONE_FAILED);
+}
+
+/* ---- the other actions ------------------------------------------------------------------------ */
+
+static void act_signal(struct service *s)
+{
+	int signal = s->unit->service.stop_signal ? s->unit->service.stop_signal : SIGTERM;
+
+	if (s->w.c.pidfd < 0)
+		return;
+	(void)s->sv->sys->pidfd_signal(s->w.c.pidfd, signal);
+	(void)s->sv->sys->pidfd_signal(s->w.c.pidfd, SIGCONT);
+}
+
+static void events_close(struct service *s)
+{
+	loop_remove(s->sv->loop, &s->events_id);
+	fd_close(&s->events_fd);
+}
+
+static void act_clean(struct service *s)
+{
+	int r;
+
+	events_close(s);
+	loop_timer_cancel(s->sv->loop, &s->reap_timer);
+	watched_done(s->sv->loop, &s->w);
+	notify_close(s);
+	if (s->sv->tree.fd < 0 || !*s->leaf)
+		return;
+	r = cgroup_remove(&s->sv->tree, s->leaf);
+	if (r < 0)
+		log_warning(
+			"%s: cannot remove the cgroup %s: %s", name_of(s), s->leaf, strerror(-r));
+	s->leaf[0] = '\0';
+}
+
+static void on_timer(struct loop *loop, void *data)
+{
+	struct service *s = data;
+
+	/* Unpacking an image, once per content, does not count against the start timeout. */
+	if (s->m.state == SERVICE_STARTING && s->unit->spec->root.kind == ROOT_TAR &&
+		s->w.c.stage && *s->w.c.stage == STAGE_ROOT) {
+		s->m.deadline = loop_now(loop) + s->m.spec->start_timeout;
+		(void)loop_timer_set(loop, &s->timer, s->m.deadline);
+		return;
+	}
+	/* Only the log is missing: its disk hangs, not the container. */
+	if (s->log_asked && !s->log_drained) {
+		log_warning("%s: its log could not be read to the end in time", name_of(s));
+		s->log_drained = true;
+		service_check_gone(s);
+		return;
+	}
+	if (s->m.state == SERVICE_STARTING || s->m.state == SERVICE_RUNNING)
+		service_fail(s, "not ready within TimeoutStartSec=%s (at: %s)",
+			clock_span(s->m.spec->start_timeout).text,
+			s->m.state == SERVICE_RUNNING || !s->w.c.stage
+				? "running"
+				: container_stage_name((enum container_stage) * s->w.c.stage));
+	if (s->m.state == SERVICE_STOPPING)
+		log_notice("%s: the stop signal had no effect in %s, killing it", name_of(s),
+			clock_span(s->m.spec->stop_timeout).text);
+	service_dispatch(s, EVENT_TIMEOUT);
+	if (s->m.state == SERVICE_UNKILLABLE)
+		service_fail(s, "a process survived SIGKILL (stuck in the kernel): "
+				"it is not started again until that one is gone");
+}
+
+static void announce(struct service *s, enum service_state old)
+{
+	const char *name = name_of(s);
+
+	switch (s->m.state) {
+	case SERVICE_BACKOFF:
+		log_notice("%s: next try in %s", name, clock_span(s->m.deadline - s->m.since).text);
+		return;
+	case SERVICE_READY:
+		log_info("%s: ready (run %llu, pid %d)", name, (unsigned long long)s->m.run,
+			s->w.c.pid);
+		return;
+	case SERVICE_DONE:
+		log_info("%s: done", name);
+		return;
+	case SERVICE_FAILED:
+		log_error("%s: failed: %s", name, s->failure);
+		return;
+	case SERVICE_INACTIVE:
+	case SERVICE_WAITING:
+	case SERVICE_STARTING:
+	case SERVICE_RUNNING:
+	case SERVICE_STOPPING:
+	case SERVICE_KILLING:
+	case SERVICE_DRAINING:
+	case SERVICE_UNKILLABLE:
+	case SERVICE_HELD:
+	case SERVICE_STATE_COUNT:
+		break;
+	}
+	log_debug("%s: %s -> %s", name, service_state_name(old), service_state_name(s->m.state));
+}
+
+static void entered(struct service *s, enum service_state old)
+{
+	s->since = s->sv->sys->realtime();
+	if (s->m.state == SERVICE_READY || s->m.state == SERVICE_HELD)
+		s->ready_since = s->since;
+	announce(s, old);
+	service_changed(s);
+	if (s->m.state != SERVICE_STARTING)
+		service_record(s);
+}
+
+void service_dispatch(struct service *s, enum machine_event event)
+{
+	enum service_state old = s->m.state;
+	unsigned actions = machine_step(&s->m, event, s->sv->sys->monotonic());
+
+	if (actions & ACTION_STRANGE)
+		log_warning("%s: \"%s\" cannot happen while %s", name_of(s),
+			machine_event_name(event), service_state_name(old));
+	if (loop_timer_set(s->sv->loop, &s->timer, s->m.deadline) < 0)
+		log_error("%s: no memory for a timer", name_of(s));
+	if (actions & ACTION_PROBES_OFF)
+		probes_off(s);
+	if (actions & ACTION_CLEAN)
+		act_clean(s);
+	if (s->m.state != old)
+		entered(s, old);
+	if (actions & ACTION_SIGNAL)
+		act_signal(s);
+	if (actions & ACTION_KILL)
+		watched_kill(s->sv, &s->w);
+	if (actions & ACTION_PROBES_ON)
+		probes_on(s);
+	if (actions & ACTION_CHECK_DEPS)
+		s->sv->dirty = true;
+	if (actions & ACTION_LAUNCH)
+		act_launch(s);
+	if (actions & ACTION_KILL)
+		service_check_gone(s);
+}
+
+/* ---- is anything left? ------------------------------------------------------------------------ */
+
+/* Reading resets the descriptor's POLLPRI (kernfs_fop_poll). */
+static void events_read(int fd)
+{
+	char buf[128];
+
+	if (pread(fd, buf, sizeof buf, 0) < 0)
+		log_debug("cannot read cgroup.events: %s", strerror(errno));
+}
+
+static void on_cgroup_events(struct loop *loop, uint32_t events, void *data)
+{
+	struct service *s = data;
+
+	(void)loop;
+	(void)events;
+	events_read(s->events_fd);
+	service_check_gone(s);
+}
+
+static bool leaf_is_empty(struct service *s)
+{
+	if (s->w.c.cgroup_fd < 0)
+		return true;
+	if (s->events_fd < 0 && cgroup_populated(s->w.c.cgroup_fd) == 1) {
+		s->events_fd = cgroup_events_open(s->w.c.cgroup_fd);
+		if (s->events_fd >= 0) {
+			events_read(s->events_fd);
+			(void)loop_add(s->sv->loop, s->events_fd, EPOLLPRI, LOOP_NOTICE,
+				on_cgroup_events, s, &s->events_id);
+		}
+	}
+	return cgroup_populated(s->w.c.cgroup_fd) != 1;
+}
+
+static bool log_is_read(struct service *s)
+{
+	/* A replacement that is due at once does not wait for a disk. */
+	if (!s->sv->log || s->log_drained || (s->m.wanted && s->m.stable))
+		return true;
+	if (!s->log_asked) {
+		s->log_asked = true;
+		logwriter_drain(s->sv->log, name_of(s), s->index);
+	}
+	return s->log_drained;
+}
+
+void service_check_gone(struct service *s)
+{
+	if (s->m.state != SERVICE_KILLING && s->m.state != SERVICE_DRAINING &&
+		s->m.state != SERVICE_UNKILLABLE)
+		return;
+	if (s->w.c.builder_pidfd >= 0 || s->w.c.pidfd >= 0 || s->w.c.report_fd >= 0)
+		return;
+	if (!leaf_is_empty(s) || probe_busy(s) || !log_is_read(s))
+		return;
+	service_dispatch(s, EVENT_GONE);
+}
+
+/* ---- birth and end of the struct -------------------------------------------------------------- */
+
+void service_init(struct service *s, struct supervisor *sv, struct unit *unit, uint32_t index)
+{
+	*s = (struct service){
+		.sv = sv,
+		.unit = unit,
+		.index = index,
+		.w = { .c = CONTAINER_NONE },
+		.events_fd = -1,
+		.notify_fd = -1,
+		.blocked_by = UINT32_MAX,
+		.timer = { .fn = on_timer, .data = s },
+		.reap_timer = { .fn = on_reap_timer, .data = s },
+	};
+	machine_init(&s->m, &unit->service, str_hash(unit->id));
+	s->m.hold_open = unit->spec->hold_open;
+	s->m.nothing_to_run = !unit->spec->process.argv.n;
+	probe_init(s);
+}
+
+void service_done(struct service *s)
+{
+	probes_off(s);
+	events_close(s);
+	notify_close(s);
+	loop_timer_cancel(s->sv->loop, &s->timer);
+	loop_timer_cancel(s->sv->loop, &s->reap_timer);
+	watched_done(s->sv->loop, &s->w);
+	watched_done(s->sv->loop, &s->probe.w);
+}

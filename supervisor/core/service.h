@@ -1,0 +1,184 @@
+/* Inside the core: what a supervisor and a service are made of. Only files of this room include it. */
+#ifndef BERTH_CORE_SERVICE_H
+#define BERTH_CORE_SERVICE_H
+
+#include "cgroups/cgroup.h"
+#include "supervisor/base/sys.h"
+#include "supervisor/core/job.h"
+#include "supervisor/core/logwriter.h"
+#include "supervisor/core/machine.h"
+#include "supervisor/core/state.h"
+#include "supervisor/core/supervisor.h"
+
+/* Something that container_start or container_exec gave, watched by the loop. */
+struct watched {
+	struct container c;
+	loop_id report_id, builder_id, pidfd_id;
+	bool exec_seen; /* end of the report, and exec happened */
+	bool failed;    /* REPORT_FAIL came, or it died before exec */
+	int32_t stage;  /* of the failure */
+	struct err err; /* its words */
+};
+
+enum probe_phase { PROBE_OFF, PROBE_IDLE, PROBE_RUNNING, PROBE_KILLED };
+
+struct probe {
+	enum probe_phase phase;
+	struct watched w;
+	struct process_spec process; /* the unit's, with HealthCmd= as argv */
+	struct loop_timer timer;     /* IDLE: the next probe; RUNNING: its timeout */
+	int output_fd;
+	loop_id output_id;
+	char output[160];
+	size_t noutput;
+	uint64_t serial;  /* names its cgroup: probe-N */
+	uint64_t counted; /* when the last failure counted */
+	int status;       /* of the wait; -1: not reaped yet */
+	bool expired;
+};
+
+struct service {
+	struct supervisor *sv;
+	struct unit *unit;
+	uint32_t index; /* of the unit in the set */
+	struct machine m;
+
+	struct watched w;
+	int events_fd; /* cgroup.events while something is awaited to end */
+	loop_id events_id;
+	struct loop_timer timer;      /* m.deadline */
+	struct loop_timer reap_timer; /* adopted: the kernel is to tell the exit status */
+	bool adopted;                 /* the main process is not our child */
+	bool log_asked, log_drained;
+	bool removed; /* the leaf is gone */
+
+	bool by_hand; /* `asked` is from a start or stop by hand, not from [Install] */
+	bool asked;   /* to run */
+	bool stop_queued;
+	bool changed;    /* watchers are to be told */
+	uint64_t serial; /* of requests by hand */
+	uint64_t starttime;
+	uint64_t since, started, ready_since; /* CLOCK_REALTIME */
+	uint32_t blocked_by;                  /* WAITING: unit index; UINT32_MAX: the network */
+	char leaf[128];
+	char failure[ERR_TEXT_SIZE];
+	struct cgroup_dropped dropped;
+
+	int notify_fd;
+	loop_id notify_id;
+	char status_text[160];
+
+	struct probe probe;
+	enum service_health health;
+	uint32_t health_failures;
+	char health_text[160];
+};
+
+enum network_state { NETWORK_NONE, NETWORK_WORKING, NETWORK_UP };
+/* blocked_by, when it is no unit. */
+#define BLOCKED_BY_NETWORK UINT32_MAX
+
+struct supervisor {
+	struct supervisor_options options;
+	const struct sys *sys;
+	struct unit_set loaded;     /* when we read it ourselves */
+	const struct unit_set *set; /* that, or the caller's */
+	struct container_env env;
+	struct cgroup_tree tree;
+	char workers_leaf[64];
+	struct loop *loop;
+	struct logwriter *log;
+	int lock_fd, run_fd, state_fd, wanted_fd,
+		notify_fd; /* directories below RUN_DIR, and the lock */
+	char boot_id[40];
+
+	struct service *services;
+	size_t nservices;
+	int32_t *by_unit; /* unit index -> index of the service, or -1 */
+
+	enum network_state network;
+	struct job *jobs;
+	struct exec *execs;
+	enum shutdown_kind shutdown;
+	bool killing;        /* no more patience */
+	bool stray_children; /* a zombie that was not ours stood in the way of others */
+	bool dirty;          /* dependencies are to be looked at */
+	bool wanted_mirroring, wanted_changed;
+	char network_failure[ERR_TEXT_SIZE];
+	struct loop_timer shutdown_timer;
+	struct service_watch *watches, *watch_next;
+	char notes[1024];
+};
+
+/* service.c */
+void service_init(struct service *s, struct supervisor *sv, struct unit *unit, uint32_t index);
+void service_done(struct service *s);
+/* The one way in which anything happens to a service. */
+void service_dispatch(struct service *s, enum machine_event event);
+/* KILLING, DRAINING, UNKILLABLE: if nothing is left, it is EVENT_GONE. */
+void service_check_gone(struct service *s);
+void service_record(struct service *s);
+void service_changed(struct service *s);
+void service_fail(struct service *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool service_has_pid(const struct service *s, pid_t pid);
+/* After adoption: s->w.c has pid, pidfd, cgroup_fd. */
+int service_watch_pidfd(struct service *s);
+
+/* request.c */
+/* At boot: with what it needs, except what was stopped by hand. */
+void service_begin(struct service *s);
+/* Not wanted from now on; the stop itself comes when those after it are gone. */
+void service_stop_queue(struct service *s);
+
+/* watched.c: read what there is to read; true when the report has just ended. */
+typedef void watched_warn_fn(void *owner, const struct report *report, int console);
+bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner);
+int watched_add(struct loop *loop, struct watched *w, loop_fd_fn *on_report, loop_fd_fn *on_builder,
+	void *owner);
+/* The builder's death; gives false when it has not died. */
+bool watched_reap_builder(struct supervisor *sv, struct watched *w);
+void watched_kill(struct supervisor *sv, struct watched *w);
+void watched_done(struct loop *loop, struct watched *w);
+bool watched_has_pid(const struct watched *w, pid_t pid);
+
+/* probe.c */
+void probe_init(struct service *s);
+void probes_on(struct service *s);
+void probes_off(struct service *s);
+bool probe_busy(const struct service *s);
+
+/* notify.c */
+int notify_open(struct service *s, char *ret_path, size_t size, struct err *err);
+void notify_read(struct service *s);
+void notify_close(struct service *s);
+
+/* exec.c */
+bool execs_have_pid(const struct supervisor *sv, pid_t pid);
+void execs_done(struct supervisor *sv);
+
+/* A note for supervisor_notes and the log. */
+void supervisor_note(struct supervisor *sv, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Everything that has to happen between two events: stops, starts, watchers. */
+bool supervisor_turn(struct supervisor *sv);
+
+/* recover.c */
+int supervisor_adopt(struct supervisor *sv, struct err *err);
+
+/* wanted.c: what was asked for by hand, over death and reboot. */
+void wanted_load(struct supervisor *sv);
+void wanted_save(struct service *s);
+
+/* network.c */
+bool network_needed(const struct service *s);
+/* Bridges and rules, by a worker; those who wait for it are told. */
+void network_begin(struct supervisor *sv);
+/* Links of definitions that are gone, by a worker. */
+void network_prune(struct supervisor *sv);
+/* After the last stop: nothing of ours is left. Blocks. */
+void network_remove(struct supervisor *sv);
+
+/* supervisor.c */
+struct service *service_of_unit(const struct supervisor *sv, uint32_t unit);
+
+#endif
