@@ -209,7 +209,8 @@ const struct key keys_served[] = {
 		"How long after the start bad probes do not count; 0."),
 	CONTAINER("Secret", words, secret,
 		"NAME[,type=mount][,target=PATH][,mode=0400][,uid=N][,gid=N]: a file of secrets/ "
-		"below the state directory, shown read-only in /run/secrets."),
+		"beside the units, in /etc/berth or in the state directory, read-only in "
+		"/run/secrets."),
 
 	SERVICE("Type", choice, type,
 		"When a start is done: simple, exec (once execve succeeded), oneshot (once it "

@@ -63,10 +63,12 @@ struct unit_list {
 
 struct unit {
 	enum unit_kind kind;
-	const char *stem; /* "web" */
-	const char *id;   /* "web.container" */
-	const char *file; /* the main file's path */
+	const char *stem;    /* "web" */
+	const char *id;      /* "web.container" */
+	const char *file;    /* the main file's path */
+	struct strv dropins; /* read after it, in this order */
 	const char *description;
+	/* Only units that run (containers, services, targets) are in these lists. */
 	struct unit_list after; /* Before= of others is folded in */
 	struct unit_list requires;
 	struct unit_list wants;

@@ -1,0 +1,369 @@
+/* Network=, IP=, IP6=, NetworkAlias=: which container is on which bridge, with which address. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "config/build.h"
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+
+enum { LEASES_MAX = 256 * 1024 };
+
+/* Networks that podman has and berth has not, and what to write instead. */
+static const struct {
+	const char *name;
+	const char *instead;
+} foreign[] = {
+	{ "slirp4netns", "leave Network= away for a bridge with NAT" },
+	{ "pasta", "leave Network= away for a bridge with NAT" },
+	{ "ns:", "berth makes and keeps the namespaces itself" },
+	{ "container:", "write Network=NAME.container" },
+};
+
+static void address_read(struct build *b, const char *key, int family, const char *text,
+	struct origin at, struct net_addr *ret, struct origin *ret_at)
+{
+	struct net_addr addr;
+
+	if (net_addr_parse(text, &addr) < 0 || addr.family != family || strchr(text, '/')) {
+		ERROR_AT(b, at, "%s: \"%s\" is not an IPv%d address", key, text,
+			family == AF_INET ? 4 : 6);
+		return;
+	}
+	*ret = addr;
+	*ret_at = at;
+}
+
+/* "ip=10.1.2.3,alias=db": what follows the name of a network. */
+static void attachment_options(struct build *b, const char *text, struct attachment *net)
+{
+	const char *word;
+
+	while ((word = build_field(b, &text, ','))) {
+		if (str_starts(word, "ip="))
+			address_read(
+				b, "Network", AF_INET, word + 3, net->at, &net->fixed4, &net->at4);
+		else if (str_starts(word, "ip6="))
+			address_read(
+				b, "Network", AF_INET6, word + 4, net->at, &net->fixed6, &net->at6);
+		else if (str_starts(word, "alias="))
+			build_add(b, &net->aliases, word + 6);
+		else if (str_starts(word, "interface_name=") && strlen(word) > 15 &&
+			 strlen(word) <= 30)
+			net->ifname = word + 15;
+		else if (*word)
+			ERROR_AT(b, net->at,
+				"Network: unknown option \"%s\": berth knows ip= ip6= alias= "
+				"interface_name=",
+				word);
+	}
+}
+
+/* A .network by its file's name, or by its NetworkName=. */
+static uint32_t network_find(const struct build *b, const char *name)
+{
+	uint32_t unit = unit_by_id(b, name);
+
+	if (strcmp(name, "bridge") == 0 || strcmp(name, "private") == 0)
+		name = "default";
+	for (uint32_t i = 0; unit == UNIT_NONE && i < b->set->nunits; i++)
+		if (b->set->units[i].bridge && strcmp(b->set->units[i].bridge->name, name) == 0)
+			unit = i;
+	return unit;
+}
+
+static void network_unknown(struct build *b, struct origin at, const char *name)
+{
+	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+		if (str_starts(name, foreign[i].name)) {
+			ERROR_AT(b, at, "Network: %s is not served: %s", name, foreign[i].instead);
+			return;
+		}
+	ERROR_AT(b, at,
+		"Network: there is no network %s: add the file %s%s, or write host, none, "
+		"OTHER.container",
+		name, name, str_ends(name, ".network") ? "" : ".network");
+}
+
+static void attachment_add(
+	struct build *b, uint32_t unit, const char *name, const char *rest, struct origin at)
+{
+	struct attachment net = { .at = at };
+	struct part *part = &b->parts[unit];
+
+	net.network = network_find(b, name);
+	if (net.network == UNIT_NONE || b->set->units[net.network].kind != UNIT_NETWORK) {
+		network_unknown(b, at, name);
+		return;
+	}
+	for (size_t i = 0; i < part->nnets; i++)
+		if (part->nets[i].network == net.network) {
+			ERROR_AT(b, at, "Network: %s is named twice: remove one", name);
+			return;
+		}
+	attachment_options(b, rest, &net);
+	BUILD_PUSH(b, part->nets, part->nnets, net);
+}
+
+static void network_mode(
+	struct build *b, uint32_t unit, const struct draft_item *item, enum net_mode mode)
+{
+	struct part *part = &b->parts[unit];
+
+	part->spec->net.mode = mode;
+	if (part->draft->network.n > 1)
+		ERROR_AT(b, item->at, "Network: %s cannot be joined with another: remove one",
+			item->text);
+}
+
+static void network_share(struct build *b, uint32_t unit, const struct draft_item *item)
+{
+	struct part *part = &b->parts[unit];
+	uint32_t other = unit_by_id(b, item->text);
+
+	network_mode(b, unit, item, NET_CONTAINER);
+	if (other == UNIT_NONE || other == unit) {
+		ERROR_AT(b, item->at, "Network: there is no other unit %s to share with: add it",
+			item->text);
+		return;
+	}
+	part->shares = other;
+	part->spec->net.container = b->parts[other].spec->name;
+}
+
+static void network_item(struct build *b, uint32_t unit, const struct draft_item *item)
+{
+	const char *rest = item->text;
+	const char *name;
+
+	if (strcmp(item->text, "host") == 0) {
+		network_mode(b, unit, item, NET_HOST);
+	} else if (strcmp(item->text, "none") == 0) {
+		network_mode(b, unit, item, NET_NONE);
+	} else if (str_ends(item->text, ".container") && !strchr(item->text, ':')) {
+		network_share(b, unit, item);
+	} else {
+		name = build_field(b, &rest, ':');
+		if (strcmp(name, "container") == 0 || strcmp(name, "ns") == 0)
+			name = item->text;
+		attachment_add(b, unit, name, rest, item->at);
+	}
+}
+
+/* IP= and IP6= are of the only network there is. */
+static void network_fixed(struct build *b, struct part *part)
+{
+	const struct draft_str *ip = &part->draft->ip;
+	const struct draft_str *ip6 = &part->draft->ip6;
+	struct attachment *net = part->nets;
+	const struct draft_str *any = DRAFT_SET(*ip) ? ip : ip6;
+
+	if (!DRAFT_SET(*any))
+		return;
+	if (part->nnets != 1) {
+		ERROR_AT(b, any->at, "%s: %s: write Network=NAME.network:%s=%s instead",
+			any == ip ? "IP" : "IP6",
+			part->nnets ? "the container is on several networks"
+				    : "the container is on no network of berth's",
+			any == ip ? "ip" : "ip6", any->v);
+		return;
+	}
+	if (DRAFT_SET(*ip))
+		address_read(b, "IP", AF_INET, ip->v, ip->at, &net->fixed4, &net->at4);
+	if (DRAFT_SET(*ip6))
+		address_read(b, "IP6", AF_INET6, ip6->v, ip6->at, &net->fixed6, &net->at6);
+}
+
+void build_attach(struct build *b, uint32_t unit)
+{
+	struct part *part = &b->parts[unit];
+	const struct unit_draft *draft = part->draft;
+	uint32_t *networks = NULL;
+	size_t n = 0;
+
+	if (part->spec->native) {
+		part->spec->net.mode = NET_HOST;
+		return;
+	}
+	for (size_t i = 0; i < draft->network.n; i++)
+		network_item(b, unit, &draft->network.v[i]);
+	if (draft->network.n == 0)
+		attachment_add(b, unit, "default.network", NULL, build_unit_at(b, unit));
+	network_fixed(b, part);
+	for (size_t i = 0; i < part->nnets; i++)
+		BUILD_PUSH(b, networks, n, (part->nets[i].network));
+	b->set->units[unit].networks = (struct unit_list){ networks, n };
+}
+
+/* ---- addresses ---------------------------------------------------------------------------------- */
+
+struct member {
+	struct attachment *net;
+};
+
+/* Everybody on one network, in one family: leases[i] is of members[i]. */
+struct roster {
+	struct net_lease *leases;
+	struct member *members;
+	size_t n, nmembers;
+	int family;
+};
+
+static void roster_fill(struct build *b, uint32_t network, struct roster *roster)
+{
+	bool v4 = roster->family == AF_INET;
+
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		for (size_t k = 0; k < b->parts[i].nnets; k++) {
+			struct attachment *net = &b->parts[i].nets[k];
+
+			if (net->network != network)
+				continue;
+			BUILD_PUSH(b, roster->leases, roster->n,
+				{ .unit = b->set->units[i].stem,
+					.fixed = v4 ? net->fixed4 : net->fixed6 });
+			BUILD_PUSH(b, roster->members, roster->nmembers, { net });
+		}
+}
+
+static struct origin fixed_at(const struct roster *roster, size_t i)
+{
+	return roster->family == AF_INET ? roster->members[i].net->at4
+					 : roster->members[i].net->at6;
+}
+
+/* What the leaf would refuse without knowing the lines; such an address is taken away here. */
+static void roster_check(struct build *b, const struct net_bridge *bridge, struct roster *roster)
+{
+	bool v4 = roster->family == AF_INET;
+	const struct net_addr *subnet = v4 ? &bridge->subnet4 : &bridge->subnet6;
+	const struct net_addr *gateway = v4 ? &bridge->gateway4 : &bridge->gateway6;
+
+	for (size_t i = 0; i < roster->n; i++) {
+		struct net_addr *fixed = &roster->leases[i].fixed;
+		struct origin at = fixed_at(roster, i);
+		const char *text = build_text(b, "%s", net_addr_print(fixed, false).text);
+		bool bad = true;
+
+		if (!fixed->family)
+			continue;
+		if (!subnet->family) {
+			ERROR_AT(b, at, "%s: network %s has no IPv%d subnet: add Subnet= there",
+				v4 ? "IP" : "IP6", bridge->name, v4 ? 4 : 6);
+		} else if (!net_addr_in(subnet, fixed)) {
+			ERROR_AT(b, at, "%s: %s is not in %s, the subnet of network %s",
+				v4 ? "IP" : "IP6", text, net_addr_print(subnet, true).text,
+				bridge->name);
+		} else if (net_addr_equal(fixed, gateway)) {
+			ERROR_AT(b, at, "%s: %s is the gateway of network %s: choose another",
+				v4 ? "IP" : "IP6", text, bridge->name);
+		} else {
+			bad = false;
+		}
+		for (size_t k = 0; !bad && k < i; k++)
+			if (roster->leases[k].fixed.family &&
+				net_addr_equal(&roster->leases[k].fixed, fixed)) {
+				ERROR_AT(b, at,
+					"%s: %s is the address of %s too (%s:%u): change "
+					"one of them",
+					v4 ? "IP" : "IP6", text, roster->leases[k].unit,
+					fixed_at(roster, k).file, fixed_at(roster, k).line);
+				bad = true;
+			}
+		if (bad)
+			fixed->family = 0;
+	}
+}
+
+static void addresses_assign(struct build *b, uint32_t network, int family, const char *stored)
+{
+	const struct net_bridge *bridge = b->set->units[network].bridge;
+	bool v4 = family == AF_INET;
+	const struct net_addr *subnet = v4 ? &bridge->subnet4 : &bridge->subnet6;
+	struct roster roster = { .family = family };
+	struct err err = { 0 };
+	int r;
+
+	roster_fill(b, network, &roster);
+	if (b->nomem)
+		return;
+	roster_check(b, bridge, &roster);
+	if (!subnet->family || roster.n == 0)
+		return;
+	r = net_lease_assign(subnet, v4 ? &bridge->gateway4 : &bridge->gateway6, roster.leases,
+		roster.n, stored, &err);
+	if (r == -ENOMEM)
+		b->nomem = true;
+	else if (r < 0)
+		ERROR_AT(b, build_unit_at(b, network), "Subnet: %s", err.text);
+	for (size_t i = 0; r == 0 && i < roster.n; i++) {
+		struct attachment *net = roster.members[i].net;
+		struct net_addr *addr = v4 ? &net->addr4 : &net->addr6;
+
+		*addr = roster.leases[i].addr;
+		addr->prefix = subnet->prefix;
+	}
+}
+
+/* A lease file that cannot be read is no reason not to start: the addresses are hashed again. */
+static void network_addresses(struct build *b, uint32_t network)
+{
+	own_mem char *stored = malloc(LEASES_MAX);
+	const char *path = build_text(
+		b, "%s/leases/%s", b->set->conf.state_dir, b->set->units[network].bridge->name);
+	ssize_t n;
+
+	if (!stored) {
+		b->nomem = true;
+		return;
+	}
+	n = file_read_at(AT_FDCWD, path, stored, LEASES_MAX);
+	if (n < 0 && n != -ENOENT && n != -ENOTDIR)
+		WARN_AT(b, ((struct origin){ path, 0 }),
+			"leases: cannot be read: %s: addresses may change", strerror((int)-n));
+	addresses_assign(b, network, AF_INET, n > 0 ? stored : "");
+	addresses_assign(b, network, AF_INET6, n > 0 ? stored : "");
+}
+
+/* ---- interfaces --------------------------------------------------------------------------------- */
+
+static void unit_ifaces(struct build *b, uint32_t unit)
+{
+	struct part *part = &b->parts[unit];
+	const char *instance = b->set->instance;
+	const char *stem = b->set->units[unit].stem;
+	bool routed = false;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < part->nnets; i++) {
+		const struct attachment *net = &part->nets[i];
+		const struct net_bridge *bridge = b->set->units[net->network].bridge;
+		struct net_iface iface = { .bridge = bridge,
+			.addr4 = net->addr4,
+			.addr6 = net->addr6,
+			.default_route = !bridge->internal && !routed };
+		char host[16];
+
+		routed |= !bridge->internal;
+		net_host_ifname(instance, stem, i, host);
+		iface.host_ifname = build_text(b, "%s", host);
+		iface.alias = build_text(b, "berth:%s:%s:%u", instance, stem, i);
+		iface.ifname = net->ifname ? net->ifname : build_text(b, "eth%u", i);
+		net_mac(iface.alias, iface.mac);
+		BUILD_PUSH(b, part->ifaces, n, iface);
+	}
+	part->spec->net.ifaces = part->ifaces;
+	part->spec->net.nifaces = n;
+}
+
+void build_addresses(struct build *b)
+{
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		if (b->set->units[i].bridge)
+			network_addresses(b, i);
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		if (b->parts[i].spec)
+			unit_ifaces(b, i);
+}

@@ -1,0 +1,127 @@
+/*
+ * The back half of config: from drafts to a checked unit_set. Private to this room.
+ *
+ * The work is a row of passes over the whole set (unit.c names them in order); each pass lives in a
+ * file of its own and sees what the passes before it made. A pass never stops at a mistake: it adds a
+ * problem and leaves the zero value, so that one check shows everything that is wrong.
+ */
+#ifndef BERTH_CONFIG_BUILD_H
+#define BERTH_CONFIG_BUILD_H
+
+#include "config/draft.h"
+#include "config/problem.h"
+#include "config/unit.h"
+#include "netns/net.h"
+
+#define UNIT_NONE UINT32_MAX
+
+/* What an image says of itself; all empty when there is no file. */
+struct image_config {
+	const char *file; /* NULL: none was found */
+	bool has_entrypoint;
+	struct strv entrypoint, cmd, env;
+	const char *user, *cwd;
+	int stop_signal; /* 0: not said */
+	struct strv health;
+	bool health_none;
+	uint64_t health_interval, health_timeout, health_start_period;
+	uint32_t health_retries;
+};
+
+/* One Network= of one container that names a bridge. */
+struct attachment {
+	uint32_t network; /* the unit */
+	struct net_addr fixed4, fixed6;
+	struct origin at4, at6; /* who fixed them */
+	const char *ifname;
+	struct strv aliases;
+	struct origin at;
+	struct net_addr addr4, addr6; /* leased */
+};
+
+/* What the passes tell each other about one unit. */
+struct part {
+	const struct unit_draft *draft; /* NULL: built in */
+	struct container_spec *spec;    /* the unit's, still writable */
+	struct image_config image;
+	struct attachment *nets;
+	size_t nnets;
+	uint32_t shares; /* Network=OTHER.container, or UNIT_NONE */
+	struct net_iface *ifaces;
+	struct net_port *ports;
+	size_t nports;
+	struct edge *after;
+	size_t nafter;
+	bool root; /* [Install] says that it starts at boot */
+};
+
+struct edge {
+	uint32_t to;
+	struct origin at;
+};
+
+struct build {
+	struct unit_set *set;
+	struct arena *arena; /* of the set */
+	struct arena tmp;    /* dies with the passes */
+	struct part *parts;  /* one for each unit */
+	bool nomem;          /* once true, the result is thrown away */
+};
+
+#define ERROR_AT(b, at, ...) ((b)->nomem |= problem_at((b)->set, true, (at), __VA_ARGS__) < 0)
+#define WARN_AT(b, at, ...)  ((b)->nomem |= problem_at((b)->set, false, (at), __VA_ARGS__) < 0)
+
+/* Text in the set's arena; "" (and nomem) when there is no memory: never NULL. */
+const char *build_text(struct build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *build_ntext(struct build *b, const char *text, size_t n);
+void build_add(struct build *b, struct strv *list, const char *text);
+/* Room for one more element behind n: the array, moved when n is a power of two; NULL and nomem. */
+void *build_room(struct build *b, const void *array, size_t n, size_t size);
+
+#define BUILD_PUSH(b, array, n, ...)                                          \
+	do {                                                                  \
+		void *room_ = build_room((b), (array), (n), sizeof *(array)); \
+		if (room_) {                                                  \
+			(array) = room_;                                      \
+			(array)[(n)++] = (__typeof__(*(array)))__VA_ARGS__;   \
+		}                                                             \
+	} while (0)
+
+/* The first line of a unit's file, for what no single key says. */
+struct origin build_unit_at(const struct build *b, uint32_t unit);
+
+/* "a:b:c": cuts the next field off *text at `mark`; NULL at the end. The result is in the arena. */
+const char *build_field(struct build *b, const char **text, char mark);
+
+/* An absolute path without "//", "." and a trailing "/"; relative ones start at `dir`. ".." stays. */
+const char *build_path(struct build *b, const char *dir, const char *path);
+
+/* ---- the passes, in order ----------------------------------------------------------------------- */
+void build_networks(struct build *b);                /* network.c: .network to bridges */
+void build_volumes(struct build *b);                 /* mounts.c: .volume to directories */
+void build_image(struct build *b, uint32_t unit);    /* image.c: Image=, Rootfs=, their config */
+void build_process(struct build *b, uint32_t unit);  /* process.c: argv, environment, user */
+void build_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
+void build_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
+void build_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */
+void build_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
+void build_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
+void build_addresses(struct build *b);               /* attach.c: leases and interfaces */
+void build_ports(struct build *b);                   /* ports.c: PublishPort= */
+void build_names(struct build *b);                   /* hosts.c: texts of hosts and resolv.conf */
+void build_graph(struct build *b);                   /* resolve.c: After=, Requires=, [Install] */
+void build_check(struct build *b);                   /* check.c: what needs the whole set */
+void build_hashes(struct build *b);                  /* dump.c */
+
+/*
+ * unit_resolve - which unit a name in After=, Requires=, Wants=, Network= means
+ *
+ * Gives: its index, or UNIT_NONE: a target that is always reached (*ret_inert), or unknown and a
+ *        problem was added.
+ */
+uint32_t unit_resolve(
+	struct build *b, const char *key, const struct draft_item *item, bool *ret_inert);
+/* By id alone; UNIT_NONE without words. */
+uint32_t unit_by_id(const struct build *b, const char *id);
+
+#endif

@@ -1,0 +1,306 @@
+/* The texts of /etc/hosts and /etc/resolv.conf in a container: who is called what. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "config/build.h"
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+
+enum { HOST_FILE_MAX = 64 * 1024 };
+
+#define HOSTS_HEAD "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+
+/* Text that grows on the heap; the end goes into the arena. */
+struct page {
+	FILE *file;
+	char *text;
+	size_t n;
+};
+
+static bool page_open(struct build *b, struct page *page)
+{
+	*page = (struct page){ 0 };
+	page->file = open_memstream(&page->text, &page->n);
+	b->nomem |= !page->file;
+	return page->file;
+}
+
+static const char *page_close(struct build *b, struct page *page)
+{
+	const char *kept;
+
+	if (fclose(page->file) != 0) {
+		b->nomem = true;
+		return "";
+	}
+	kept = build_ntext(b, page->text, page->n);
+	free(page->text);
+	return kept;
+}
+
+/* ---- hosts -------------------------------------------------------------------------------------- */
+
+static bool hostname_valid(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-._";
+
+	return *name && strlen(name) <= 64 && strspn(name, letters) == strlen(name) &&
+	       name[0] != '-' && name[0] != '.';
+}
+
+/* Everything that the siblings may call this unit on one network. */
+static struct strv names_of(struct build *b, uint32_t unit, const struct attachment *net)
+{
+	const struct part *part = &b->parts[unit];
+	const struct unit_draft *draft = part->draft;
+	const char *fixed[] = { part->spec->name, part->spec->hostname, b->set->units[unit].stem };
+	struct strv names = { 0 };
+
+	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+		if (!strv_has(&names, fixed[i]))
+			build_add(b, &names, fixed[i]);
+	for (size_t i = 0; i < draft->network_alias.n; i++)
+		if (!strv_has(&names, draft->network_alias.v[i].text))
+			build_add(b, &names, draft->network_alias.v[i].text);
+	for (size_t i = 0; i < net->aliases.n; i++)
+		if (!strv_has(&names, net->aliases.v[i]))
+			build_add(b, &names, net->aliases.v[i]);
+	return names;
+}
+
+static void host_line(FILE *file, const struct net_addr *addr, const struct strv *names)
+{
+	if (!addr->family)
+		return;
+	(void)fprintf(file, "%s\t", net_addr_print(addr, false).text);
+	for (size_t i = 0; i < names->n; i++)
+		(void)fprintf(file, "%s%s", i ? " " : "", names->v[i]);
+	(void)fputc('\n', file);
+}
+
+/* The siblings of one network: the same text for all of them. */
+static const char *network_text(struct build *b, uint32_t network)
+{
+	struct page page;
+
+	if (!page_open(b, &page))
+		return "";
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		for (size_t k = 0; k < b->parts[i].nnets; k++) {
+			const struct attachment *net = &b->parts[i].nets[k];
+			struct strv names;
+
+			if (net->network != network)
+				continue;
+			names = names_of(b, i, net);
+			host_line(page.file, &net->addr4, &names);
+			host_line(page.file, &net->addr6, &names);
+		}
+	return page_close(b, &page);
+}
+
+/* host-gateway: the address under which this container reaches the host. */
+static bool added_address(
+	const struct build *b, const struct part *part, const char *text, struct net_addr *ret)
+{
+	if (strcmp(text, "host-gateway") != 0)
+		return net_addr_parse(text, ret) == 0 && !strchr(text, '/');
+	if (part->spec->net.mode == NET_HOST)
+		return net_addr_parse("127.0.0.1", ret) == 0;
+	if (!part->nnets)
+		return false;
+	*ret = b->set->units[part->nets[0].network].bridge->gateway4;
+	return ret->family;
+}
+
+static void added_hosts(struct build *b, const struct part *part, FILE *file)
+{
+	const struct draft_list *list = &part->draft->add_host;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *rest = list->v[i].text;
+		const char *names = build_field(b, &rest, ':');
+		struct net_addr addr;
+		const char *name;
+
+		if (!rest || !added_address(b, part, rest, &addr)) {
+			ERROR_AT(b, list->v[i].at,
+				"AddHost: \"%s\" is not NAME:ADDRESS (or NAME:host-gateway on a "
+				"network)",
+				list->v[i].text);
+			continue;
+		}
+		while ((name = build_field(b, &names, ';'))) {
+			if (hostname_valid(name))
+				(void)fprintf(
+					file, "%s\t%s\n", net_addr_print(&addr, false).text, name);
+			else
+				ERROR_AT(b, list->v[i].at, "AddHost: \"%s\" is not a host's name",
+					name);
+		}
+	}
+}
+
+static const char *host_file(struct build *b, const char *path)
+{
+	own_mem char *text = malloc(HOST_FILE_MAX);
+	ssize_t n = text ? file_read_at(AT_FDCWD, path, text, HOST_FILE_MAX) : -ENOMEM;
+
+	b->nomem |= n == -ENOMEM;
+	return n > 0 ? build_ntext(b, text, (size_t)n) : "";
+}
+
+static const char *hosts_text(struct build *b, const struct part *part, const char *const *networks)
+{
+	struct page page;
+
+	if (!page_open(b, &page))
+		return "";
+	/* What the user wrote wins over what a sibling is called: the first line counts. */
+	added_hosts(b, part, page.file);
+	if (part->spec->net.mode == NET_HOST) {
+		(void)fputs(host_file(b, "/etc/hosts"), page.file);
+	} else {
+		(void)fputs(HOSTS_HEAD, page.file);
+		if (part->nnets == 0)
+			(void)fprintf(page.file, "127.0.1.1\t%s\n", part->spec->hostname);
+	}
+	for (size_t i = 0; i < part->nnets; i++)
+		(void)fputs(networks[part->nets[i].network], page.file);
+	return page_close(b, &page);
+}
+
+/* ---- resolv.conf -------------------------------------------------------------------------------- */
+
+/* The host's lines that also hold in a container: its loopback is not the host's. */
+static bool resolv_filter(const char *text, FILE *file)
+{
+	bool server = false;
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		char line[256];
+		char word[80];
+		bool loopback = false;
+
+		(void)snprintf(line, sizeof line, "%.*s", (int)(n < 255 ? n : 255), text);
+		if (sscanf(line, "nameserver %79s", word) == 1) {
+			loopback = str_starts(word, "127.") || strcmp(word, "::1") == 0;
+			server |= !loopback;
+		}
+		if (!loopback && line[0] != '#' && line[0] != ';' && line[0])
+			(void)fprintf(file, "%s\n", line);
+		text += n + (text[n] == '\n');
+	}
+	return server;
+}
+
+static const char *resolv_host(struct build *b, bool own_network)
+{
+	/* The second is where systemd-resolved keeps the servers behind its stub at 127.0.0.53. */
+	static const char *const places[] = { "/etc/resolv.conf",
+		"/run/systemd/resolve/resolv.conf" };
+	const char *kept = "";
+
+	if (!own_network)
+		return host_file(b, places[0]);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		struct page page;
+		bool server;
+
+		if (!page_open(b, &page))
+			return "";
+		server = resolv_filter(host_file(b, places[i]), page.file);
+		kept = page_close(b, &page);
+		if (server)
+			return kept;
+	}
+	return kept;
+}
+
+static const char *resolv_text(struct build *b, const struct part *part, const char *of_host)
+{
+	const struct unit_draft *draft = part->draft;
+	struct page page;
+	struct net_addr addr;
+
+	if (draft->dns.n == 0 && draft->dns_search.n == 0)
+		return of_host;
+	if (!page_open(b, &page))
+		return "";
+	for (size_t i = 0; i < draft->dns.n; i++) {
+		const char *text = draft->dns.v[i].text;
+
+		if (net_addr_parse(text, &addr) < 0 || strchr(text, '/'))
+			ERROR_AT(b, draft->dns.v[i].at, "DNS: \"%s\" is not an address", text);
+		else
+			(void)fprintf(page.file, "nameserver %s\n", text);
+	}
+	if (draft->dns.n == 0)
+		(void)fputs(of_host, page.file);
+	/* Of several search lines the last one counts: ours stands behind the host's. */
+	for (size_t i = 0; i < draft->dns_search.n; i++) {
+		const char *text = draft->dns_search.v[i].text;
+
+		if (strcmp(text, ".") != 0 && !hostname_valid(text))
+			ERROR_AT(b, draft->dns_search.v[i].at, "DNSSearch: \"%s\" is not a domain",
+				text);
+		(void)fprintf(page.file, "%s%s", i ? " " : "search ", text);
+	}
+	if (draft->dns_search.n)
+		(void)fputc('\n', page.file);
+	return page_close(b, &page);
+}
+
+static void names_check(struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+
+	if (DRAFT_SET(draft->hostname) && !hostname_valid(draft->hostname.v))
+		ERROR_AT(b, draft->hostname.at,
+			"HostName: \"%s\" is not a host's name: letters, digits, - and ., at most "
+			"64",
+			draft->hostname.v);
+	for (size_t i = 0; i < draft->network_alias.n; i++)
+		if (!hostname_valid(draft->network_alias.v[i].text))
+			ERROR_AT(b, draft->network_alias.v[i].at,
+				"NetworkAlias: \"%s\" is not a host's name",
+				draft->network_alias.v[i].text);
+}
+
+void build_names(struct build *b)
+{
+	size_t n = b->set->nunits;
+	const char **networks = arena_alloc(&b->tmp, (n + 1) * sizeof *networks);
+	const char *of_host[2] = { resolv_host(b, false), resolv_host(b, true) };
+
+	if (!networks) {
+		b->nomem = true;
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		networks[i] = b->set->units[i].bridge ? network_text(b, i) : "";
+	for (uint32_t i = 0; i < n; i++) {
+		struct part *part = &b->parts[i];
+
+		if (!part->spec || part->spec->native)
+			continue;
+		names_check(b, i);
+		part->spec->hosts = hosts_text(b, part, networks);
+		part->spec->resolv_conf =
+			resolv_text(b, part, of_host[part->spec->net.mode == NET_PRIVATE]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t other = b->parts[i].shares;
+
+		if (other == UNIT_NONE || !b->parts[i].spec || !b->parts[other].spec)
+			continue;
+		b->parts[i].spec->hosts = b->parts[other].spec->hosts;
+		b->parts[i].spec->resolv_conf = b->parts[other].spec->resolv_conf;
+	}
+}

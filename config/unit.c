@@ -1,0 +1,210 @@
+#include "config/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/build.h"
+
+static bool is_run(enum unit_kind kind)
+{
+	return kind == UNIT_CONTAINER || kind == UNIT_SERVICE;
+}
+
+static bool names_default(const char *text)
+{
+	static const char *const names[] = { "default", "default.network", "bridge", "private" };
+	size_t n = strcspn(text, ":");
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strlen(names[i]) == n && memcmp(names[i], text, n) == 0)
+			return true;
+	return false;
+}
+
+/* Does a container ask for the built-in network, without a default.network that says what it is? */
+static bool default_wanted(const struct draft_set *drafts)
+{
+	bool wanted = false;
+
+	for (size_t i = 0; i < drafts->n; i++) {
+		const struct unit_draft *draft = &drafts->v[i];
+
+		if (strcmp(draft->id, "default.network") == 0)
+			return false;
+		if (draft->kind != UNIT_CONTAINER)
+			continue;
+		wanted |= draft->network.n == 0;
+		for (size_t k = 0; k < draft->network.n; k++)
+			wanted |= names_default(draft->network.v[k].text);
+	}
+	return wanted;
+}
+
+static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *draft)
+{
+	struct unit *unit = &b->set->units[i];
+	struct part *part = &b->parts[i];
+
+	part->draft = draft;
+	unit->kind = draft->kind;
+	unit->stem = draft->stem;
+	unit->id = draft->id;
+	unit->file = draft->file;
+	unit->dropins = draft->dropins;
+	unit->description = DRAFT_SET(draft->description) ? draft->description.v : draft->stem;
+	if (!is_run(draft->kind))
+		return;
+	part->spec = arena_alloc(b->arena, sizeof *part->spec);
+	if (!part->spec) {
+		b->nomem = true;
+		return;
+	}
+	unit->spec = part->spec;
+	part->spec->native = draft->kind == UNIT_SERVICE;
+	part->spec->name = DRAFT_SET(draft->container_name) ? draft->container_name.v : draft->stem;
+	part->spec->hostname = "";
+	if (!part->spec->native)
+		part->spec->hostname =
+			DRAFT_SET(draft->hostname) ? draft->hostname.v : part->spec->name;
+	part->spec->shm_size = DRAFT_SET(draft->shm_size) ? draft->shm_size.v : 64 << 20;
+	part->spec->run_init = draft->run_init.v;
+	part->spec->hold_open = draft->hold_open.v;
+	part->spec->timezone = draft->timezone.v;
+	for (size_t k = 0; k < draft->label.n; k++)
+		build_add(b, &part->spec->labels, draft->label.v[k].text);
+}
+
+static void units_begin(struct build *b, const struct draft_set *drafts)
+{
+	struct unit_set *set = b->set;
+	size_t n = drafts->n + default_wanted(drafts);
+
+	set->units = arena_alloc(b->arena, (n + 1) * sizeof *set->units);
+	b->parts = arena_alloc(&b->tmp, (n + 1) * sizeof *b->parts);
+	if (!set->units || !b->parts) {
+		b->nomem = true;
+		return;
+	}
+	set->nunits = n;
+	for (uint32_t i = 0; i < n; i++)
+		b->parts[i].shares = UNIT_NONE;
+	for (uint32_t i = 0; i < drafts->n; i++)
+		unit_begin(b, i, &drafts->v[i]);
+	if (n > drafts->n)
+		set->units[n - 1] = (struct unit){ .kind = UNIT_NETWORK,
+			.stem = "default",
+			.id = "default.network",
+			.file = "(built-in default.network)",
+			.description = "the network of containers without Network=" };
+}
+
+/* Each of these needs only its own unit and the networks and volumes. */
+static void (*const unit_passes[])(struct build *b, uint32_t unit) = {
+	build_image,
+	build_process,
+	build_attach,
+	build_security,
+	build_limits,
+	build_service,
+};
+
+static void (*const set_passes[])(struct build *b) = {
+	build_addresses,
+	build_ports,
+	build_names,
+	build_check,
+	build_graph,
+	build_hashes,
+};
+
+static void units_build(struct build *b, const struct draft_set *drafts)
+{
+	units_begin(b, drafts);
+	if (!b->nomem)
+		build_networks(b);
+	if (!b->nomem)
+		build_volumes(b);
+	for (size_t k = 0; k < sizeof unit_passes / sizeof unit_passes[0]; k++)
+		for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
+			if (b->parts[i].spec)
+				unit_passes[k](b, i);
+	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
+		if (b->parts[i].spec && !b->parts[i].spec->native)
+			build_mounts(b, i);
+	for (size_t k = 0; k < sizeof set_passes / sizeof set_passes[0] && !b->nomem; k++)
+		set_passes[k](b);
+}
+
+int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
+{
+	struct unit_set loaded = { 0 };
+	struct draft_set drafts = { 0 };
+	struct build b = { .set = &loaded, .arena = &loaded.arena };
+	char cwd[2048];
+	char absolute[4096];
+	int r;
+
+	/* Paths in the set must hold after a chdir: a unit's file may be read again. */
+	if (config_dir && config_dir[0] != '/' && getcwd(cwd, sizeof cwd)) {
+		(void)snprintf(absolute, sizeof absolute, "%s/%s", cwd, config_dir);
+		config_dir = absolute;
+	}
+	r = draft_set_load(&loaded, config_dir, &drafts, err);
+	if (r == 0) {
+		(void)snprintf(loaded.instance, sizeof loaded.instance, "%016llx",
+			str_hash(loaded.conf.state_dir));
+		units_build(&b, &drafts);
+		if (b.nomem)
+			r = err_sys(err, ENOMEM, "read the configuration");
+	}
+	arena_done(&b.tmp);
+	draft_set_done(&drafts);
+	if (r < 0) {
+		unit_set_done(&loaded);
+		return r;
+	}
+	*set = loaded;
+	return 0;
+}
+
+void unit_set_done(struct unit_set *set)
+{
+	arena_done(&set->arena);
+	*set = (struct unit_set){ 0 };
+}
+
+/* How well a name fits a unit: 0 not at all. An id is exact; a stem prefers what can run. */
+static int unit_fit(const struct unit *unit, const char *name)
+{
+	size_t n = strlen(unit->stem);
+
+	if (strcmp(unit->id, name) == 0)
+		return 5;
+	if (unit->spec && strcmp(unit->spec->name, name) == 0)
+		return 4;
+	if (unit->spec && strcmp(unit->stem, name) == 0)
+		return 3;
+	if (unit->kind == UNIT_CONTAINER && strncmp(unit->stem, name, n) == 0 &&
+		strcmp(name + n, ".service") == 0)
+		return 2;
+	return strcmp(unit->stem, name) == 0;
+}
+
+struct unit *unit_find(const struct unit_set *set, const char *name)
+{
+	struct unit *found = NULL;
+	int best = 0;
+
+	for (size_t i = 0; i < set->nunits; i++) {
+		int fit = unit_fit(&set->units[i], name);
+
+		if (fit > best) {
+			best = fit;
+			found = &set->units[i];
+		}
+	}
+	return found;
+}
