@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "supervisor/base/fd.h"
@@ -187,6 +188,32 @@ static bool tree_in_use(const char *tree)
 	return found;
 }
 
+/*
+ * Between rootfs_prepare and rootfs_mount a tree is in no mount table yet. So handing it out is
+ * noted as the access time of its top, which nobody else changes or looks at.
+ */
+enum { HANDED_OUT_SEC = 60 };
+
+static void hand_out(int dir, const char *tree)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT } };
+
+	(void)utimensat(dir, tree, times, AT_SYMLINK_NOFOLLOW);
+}
+
+static bool handed_out(int dir, const char *tree)
+{
+	struct timespec now;
+	struct stat st;
+
+	if (fstatat(dir, tree, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return true;
+	/* Far in the future: the clock was set back since; then it does not hold it. */
+	return st.st_atim.tv_sec > now.tv_sec - HANDED_OUT_SEC &&
+	       st.st_atim.tv_sec <= now.tv_sec + HANDED_OUT_SEC;
+}
+
 /* Removes what earlier contents of this path left, unless a container still runs on it. */
 static void stale_remove(int dir, const struct names *names)
 {
@@ -205,7 +232,8 @@ static void stale_remove(int dir, const struct names *names)
 		if (strncmp(tree, names->tree, HASH_LENGTH + 1) != 0)
 			continue;
 		/* Under the lock, a tmp tree has no maker any more. */
-		if (tmp || (strcmp(tree, names->tree) != 0 && !tree_in_use(tree)))
+		if (tmp || (strcmp(tree, names->tree) != 0 && !handed_out(dir, tree) &&
+				   !tree_in_use(tree)))
 			(void)path_remove_tree(dir, name);
 	}
 	(void)closedir(list);
@@ -260,6 +288,7 @@ static int prepare_tar(const struct root_spec *spec, const char *img_dir, const 
 		if (r < 0)
 			return r;
 	}
+	hand_out(dir, names.tree);
 	(void)snprintf(ret, size, "%s/%s", img_dir, names.tree);
 	return 0;
 }

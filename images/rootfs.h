@@ -13,7 +13,7 @@
  * ROOT_DIR: checked to be a directory. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
  * into IMG_DIR/HASH (hash of device, inode, size, mtime and path), once; a half-made one is
  * never used (tmp name + rename) and a stale one is removed, unless it is still some container's
- * root. img_dir is made, 0700. The worker is killed when the caller dies.
+ * root or was handed out in the last minute. img_dir is made, 0700. The worker is killed when the caller dies.
  * Blocks: for as long as unpacking takes, here or in another builder. Gives: the path in ret (size
  *         bytes).
  * Fails:  -EINVAL with the worker's words for a bad archive; nothing half-made is left.

@@ -116,12 +116,13 @@ def plain(p):
     write(p, entry("./", DIR, mode=0o751, uid=7, gid=8), entry("./a/", DIR, mode=0o2755),
           entry("./a/file", data=b"hello", mode=0o640, uid=1000, gid=1001),
           entry("a/link", SYM, link="/etc/../../x"), entry("a/pipe", FIFO, mode=0o622),
-          entry("./a/hard", HARD, link="./a/file"), entry("deep/er/file", data=b"x" * 10000))
+          entry("./a/hard", HARD, link="./a/file"), entry("deep/er/file", data=b"x" * 10000),
+          entry("other/hard", HARD, link="a/file"))
     p.good()
     assert stat.S_IMODE(p.stat("").st_mode) == 0o751
     assert stat.S_IMODE(p.stat("a").st_mode) == 0o2755
     st = p.stat("a/file")
-    assert stat.S_IMODE(st.st_mode) == 0o640 and st.st_mtime == 1000000000 and st.st_nlink == 2
+    assert stat.S_IMODE(st.st_mode) == 0o640 and st.st_mtime == 1000000000 and st.st_nlink == 3
     assert p.stat("a").st_mtime == 1000000000 and p.stat("").st_mtime == 1000000000
     assert p.stat("a/link").st_mtime == 1000000000
     assert os.readlink(p.path("a/link")) == "/etc/../../x"

@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "images/rootfs.h"
@@ -105,6 +106,15 @@ static void test_prepare_dir(void **state)
 	assert_string_equal(ret, p->dir);
 }
 
+/* As if it had been handed out an hour ago. */
+static int grow_old(const char *tree)
+{
+	const struct timespec times[2] = { { .tv_sec = time(NULL) - 3600 },
+		{ .tv_nsec = UTIME_OMIT } };
+
+	return utimensat(AT_FDCWD, tree, times, 0);
+}
+
 static void test_prepare_tar(void **state)
 {
 	const struct place *p = *state;
@@ -119,13 +129,19 @@ static void test_prepare_tar(void **state)
 	assert_int_equal(rootfs_prepare(&spec, p->img, p->worker, ret, sizeof ret, &err), 0);
 	assert_string_equal(ret, first);
 	assert_int_equal(runs(p), 1);
-	/* Another content: a new tree, the old one is removed. */
+	/* Another content: a new tree; the old one may just have been handed out to somebody. */
 	file_make(p->archive, "second", 0644);
+	assert_int_equal(rootfs_prepare(&spec, p->img, p->worker, ret, sizeof ret, &err), 0);
+	assert_string_not_equal(ret, first);
+	assert_int_equal(access(first, F_OK), 0);
+	/* Later the old ones are removed. */
+	assert_int_equal(grow_old(first) + grow_old(ret), 0);
+	file_make(p->archive, "the third", 0644);
 	assert_int_equal(rootfs_prepare(&spec, p->img, p->worker, ret, sizeof ret, &err), 0);
 	assert_string_not_equal(ret, first);
 	assert_int_equal(access(first, F_OK), -1);
 	assert_int_equal(access(ret, F_OK), 0);
-	assert_int_equal(runs(p), 2);
+	assert_int_equal(runs(p), 3);
 }
 
 /* What is in img/ besides locks. */
@@ -287,11 +303,11 @@ static int live_stale(const struct place *p)
 	CHECK(mkdir(p->where, 0755) == 0);
 	CHECK(rootfs_prepare(&spec, p->img, p->worker, first, sizeof first, &err) == 0);
 	CHECK(rootfs_mount(&spec, first, p->where, &err) == 0);
-	CHECK(truncate(p->archive, 100) == 0);
+	CHECK(grow_old(first) == 0 && truncate(p->archive, 100) == 0);
 	CHECK(rootfs_prepare(&spec, p->img, p->worker, second, sizeof second, &err) == 0);
 	CHECK(access(first, F_OK) == 0);
 	CHECK(umount2(p->where, MNT_DETACH) == 0);
-	CHECK(truncate(p->archive, 200) == 0);
+	CHECK(grow_old(first) == 0 && grow_old(second) == 0 && truncate(p->archive, 200) == 0);
 	CHECK(rootfs_prepare(&spec, p->img, p->worker, third, sizeof third, &err) == 0);
 	CHECK(access(first, F_OK) < 0 && access(second, F_OK) < 0 && access(third, F_OK) == 0);
 	return 0;
