@@ -243,6 +243,7 @@ static void on_report_message(void *owner, const struct report *report, int cons
 			fd_close(&console);
 		return;
 	case REPORT_FAIL:
+	case REPORT_PREPARED:
 		return;
 	}
 }
