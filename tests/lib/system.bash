@@ -75,7 +75,7 @@ end_supervise() {
 }
 
 kill_supervise() {
-	kill -KILL "$SUPERVISOR"
+	kill -KILL "$SUPERVISOR" 2>/dev/null || true
 	wait "$SUPERVISOR" 2>/dev/null || true
 	SUPERVISOR=
 }
