@@ -131,10 +131,12 @@ write_units() {
 	EOT
 }
 
+# `ps` also reads what a dead supervisor left; this only a living one says.
+speaks() { berth status 2>/dev/null | grep -q ', pid '; }
 supervise() {
 	"$BERTH" --config "$demo/units" --run-dir "$demo/run" supervise 2>>"$demo/supervise.log" &
 	supervisor=$!
-	until_true 10 berth ps -q >/dev/null 2>&1 || give_up "berth supervise does not answer"
+	until_true 10 speaks || give_up "berth supervise does not answer"
 }
 
 inside() {

@@ -45,6 +45,9 @@ need_controller() {
 
 # ---- the supervisor ---------------------------------------------------------------------------
 
+# Does a supervisor answer? `ps` and others also read what a dead one left.
+answers() { berth status 2>/dev/null | grep -q ', pid '; }
+
 # Does not wait for anything. The descriptors of bats are not inherited: it would wait for them.
 spawn_supervise() {
 	"$BERTH" --config "$UNITS" --run-dir "$RUNTIME" supervise "$@" \
@@ -54,7 +57,7 @@ spawn_supervise() {
 
 start_supervise() {
 	spawn_supervise "$@"
-	wait_until 10 berth ps -q >/dev/null 2>&1 && return
+	wait_until 10 answers && return
 	echo "berth supervise did not answer; it said:"
 	cat "$BATS_TEST_TMPDIR/supervise.log"
 	return 1
