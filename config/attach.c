@@ -176,7 +176,7 @@ static void network_fixed(struct build *b, struct part *part)
 		address_read(b, "IP6", AF_INET6, ip6->v, ip6->at, &net->fixed6, &net->at6);
 }
 
-void build_attach(struct build *b, uint32_t unit)
+void pass_attach(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;
@@ -358,7 +358,7 @@ static void unit_ifaces(struct build *b, uint32_t unit)
 	part->spec->net.nifaces = n;
 }
 
-void build_addresses(struct build *b)
+void pass_addresses(struct build *b)
 {
 	for (uint32_t i = 0; i < b->set->nunits; i++)
 		if (b->set->units[i].bridge)

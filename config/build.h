@@ -97,21 +97,21 @@ const char *build_field(struct build *b, const char **text, char mark);
 const char *build_path(struct build *b, const char *dir, const char *path);
 
 /* ---- the passes, in order ----------------------------------------------------------------------- */
-void build_networks(struct build *b);                /* network.c: .network to bridges */
-void build_volumes(struct build *b);                 /* mounts.c: .volume to directories */
-void build_image(struct build *b, uint32_t unit);    /* image.c: Image=, Rootfs=, their config */
-void build_process(struct build *b, uint32_t unit);  /* process.c: argv, environment, user */
-void build_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
-void build_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
-void build_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */
-void build_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
-void build_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
-void build_addresses(struct build *b);               /* attach.c: leases and interfaces */
-void build_ports(struct build *b);                   /* ports.c: PublishPort= */
-void build_names(struct build *b);                   /* hosts.c: texts of hosts and resolv.conf */
-void build_graph(struct build *b);                   /* resolve.c: After=, Requires=, [Install] */
-void build_check(struct build *b);                   /* check.c: what needs the whole set */
-void build_hashes(struct build *b);                  /* dump.c */
+void pass_networks(struct build *b);                /* network.c: .network to bridges */
+void pass_volumes(struct build *b);                 /* mounts.c: .volume to directories */
+void pass_image(struct build *b, uint32_t unit);    /* image.c: Image=, Rootfs=, their config */
+void pass_process(struct build *b, uint32_t unit);  /* process.c: argv, environment, user */
+void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
+void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
+void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */
+void pass_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
+void pass_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
+void pass_addresses(struct build *b);               /* attach.c: leases and interfaces */
+void pass_ports(struct build *b);                   /* ports.c: PublishPort= */
+void pass_names(struct build *b);                   /* hosts.c: texts of hosts and resolv.conf */
+void pass_graph(struct build *b);                   /* resolve.c: After=, Requires=, [Install] */
+void pass_check(struct build *b);                   /* check.c: what needs the whole set */
+void pass_hashes(struct build *b);                  /* dump.c */
 
 /*
  * unit_resolve - which unit a name in After=, Requires=, Wants=, Network= means

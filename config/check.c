@@ -55,7 +55,7 @@ static void check_shared(struct build *b, uint32_t unit)
 			b->set->units[other].id, b->set->units[b->parts[other].shares].id);
 }
 
-void build_check(struct build *b)
+void pass_check(struct build *b)
 {
 	for (uint32_t i = 0; i < b->set->nunits; i++) {
 		if (!b->parts[i].spec)

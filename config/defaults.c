@@ -236,7 +236,7 @@ static void paths_read(
 	}
 }
 
-void build_security(struct build *b, uint32_t unit)
+void pass_security(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;

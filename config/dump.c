@@ -302,7 +302,7 @@ static void unit_hash(struct build *b, uint32_t i)
 	free(words);
 }
 
-void build_hashes(struct build *b)
+void pass_hashes(struct build *b)
 {
 	for (uint32_t i = 0; i < b->set->nunits; i++)
 		unit_hash(b, i);

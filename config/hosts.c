@@ -273,7 +273,7 @@ static void names_check(struct build *b, uint32_t unit)
 				draft->network_alias.v[i].text);
 }
 
-void build_names(struct build *b)
+void pass_names(struct build *b)
 {
 	size_t n = b->set->nunits;
 	const char **networks = arena_alloc(&b->tmp, (n + 1) * sizeof *networks);

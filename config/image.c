@@ -301,7 +301,7 @@ static bool image_config_read(struct build *b, const char *path, struct image_co
 	return true;
 }
 
-void build_image(struct build *b, uint32_t unit)
+void pass_image(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;

@@ -107,7 +107,7 @@ static void limits_process(struct build *b, struct part *part)
 		part->spec->process.oom_score_adj = (int32_t)draft->oom_score_adjust.v;
 }
 
-void build_limits(struct build *b, uint32_t unit)
+void pass_limits(struct build *b, uint32_t unit)
 {
 	limits_cgroup(b, &b->parts[unit]);
 	limits_process(b, &b->parts[unit]);

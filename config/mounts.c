@@ -206,7 +206,7 @@ static void options_read(struct build *b, const char *key, struct origin at, con
 
 /* ---- Volume= ------------------------------------------------------------------------------------ */
 
-void build_volumes(struct build *b)
+void pass_volumes(struct build *b)
 {
 	for (uint32_t i = 0; i < b->set->nunits; i++) {
 		struct unit *unit = &b->set->units[i];
@@ -418,7 +418,7 @@ static int mount_order(const void *left, const void *right)
 	return n != m ? (n > m) - (n < m) : strcmp(a->target, c->target);
 }
 
-void build_mounts(struct build *b, uint32_t unit)
+void pass_mounts(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;

@@ -266,7 +266,7 @@ static void bridge_complete(struct build *b, uint32_t unit)
 	}
 }
 
-void build_networks(struct build *b)
+void pass_networks(struct build *b)
 {
 	struct unit_set *set = b->set;
 

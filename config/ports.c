@@ -207,7 +207,7 @@ static void unit_ports(struct build *b, uint32_t unit, struct all_asked *all)
 	part->spec->net.nports = part->nports;
 }
 
-void build_ports(struct build *b)
+void pass_ports(struct build *b)
 {
 	struct all_asked all = { 0 };
 

@@ -235,7 +235,7 @@ static void process_terminal(struct build *b, struct part *part)
 			draft->tty_path.v);
 }
 
-void build_process(struct build *b, uint32_t unit)
+void pass_process(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;

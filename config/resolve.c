@@ -283,7 +283,7 @@ static void graph_cycles(struct build *b)
 			cycle_visit(&w, i);
 }
 
-void build_graph(struct build *b)
+void pass_graph(struct build *b)
 {
 	struct unit_set *set = b->set;
 

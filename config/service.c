@@ -124,7 +124,7 @@ static void service_health(struct build *b, const struct part *part, struct serv
 			"Notify: healthy needs a probe: add HealthCmd=, or write Notify=no");
 }
 
-void build_service(struct build *b, uint32_t unit)
+void pass_service(struct build *b, uint32_t unit)
 {
 	const struct part *part = &b->parts[unit];
 	struct service_spec *service = &b->set->units[unit].service;

@@ -103,37 +103,37 @@ static void units_begin(struct build *b, const struct draft_set *drafts)
 
 /* Each of these needs only its own unit and the networks and volumes. */
 static void (*const unit_passes[])(struct build *b, uint32_t unit) = {
-	build_image,
-	build_process,
-	build_attach,
-	build_security,
-	build_limits,
-	build_service,
+	pass_image,
+	pass_process,
+	pass_attach,
+	pass_security,
+	pass_limits,
+	pass_service,
 };
 
 static void (*const set_passes[])(struct build *b) = {
-	build_addresses,
-	build_ports,
-	build_names,
-	build_check,
-	build_graph,
-	build_hashes,
+	pass_addresses,
+	pass_ports,
+	pass_names,
+	pass_check,
+	pass_graph,
+	pass_hashes,
 };
 
 static void units_build(struct build *b, const struct draft_set *drafts)
 {
 	units_begin(b, drafts);
 	if (!b->nomem)
-		build_networks(b);
+		pass_networks(b);
 	if (!b->nomem)
-		build_volumes(b);
+		pass_volumes(b);
 	for (size_t k = 0; k < sizeof unit_passes / sizeof unit_passes[0]; k++)
 		for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 			if (b->parts[i].spec)
 				unit_passes[k](b, i);
 	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 		if (b->parts[i].spec && !b->parts[i].spec->native)
-			build_mounts(b, i);
+			pass_mounts(b, i);
 	for (size_t k = 0; k < sizeof set_passes / sizeof set_passes[0] && !b->nomem; k++)
 		set_passes[k](b);
 }
