@@ -17,6 +17,13 @@ static int archive_err(struct err *err, struct archive *archive)
 	return err_set(err, EINVAL, "%s", text ? text : "not a tar archive");
 }
 
+/* Before the first entry: it is something else altogether. */
+static int format_err(struct err *err, struct archive *archive)
+{
+	(void)archive_err(err, archive);
+	return err_wrap(err, "not a tar archive, plain or packed by gzip, xz or zstd");
+}
+
 /* The name for a message: whatever is in it, it stays one line. */
 static int entry_err(struct err *err, const char *path)
 {
@@ -113,7 +120,8 @@ static int entries_copy(struct archive *archive, struct apply *apply, struct err
 		if (r == ARCHIVE_EOF)
 			break;
 		if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-			return archive_err(err, archive);
+			return apply->entries ? archive_err(err, archive)
+					      : format_err(err, archive);
 		path = archive_entry_pathname(from);
 		if (!path)
 			return err_set(err, EINVAL, "entry %u: its name cannot be read",
@@ -142,7 +150,7 @@ int unpack(int archive_fd, int dir, struct err *err)
 	r = apply_init(&apply, dir, err);
 	if (r == 0) {
 		if (archive_read_open_fd(archive, archive_fd, READ_SIZE) != ARCHIVE_OK)
-			r = archive_err(err, archive);
+			r = format_err(err, archive);
 		else
 			r = entries_copy(archive, &apply, err);
 		apply_done(&apply);

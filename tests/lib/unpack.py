@@ -318,7 +318,7 @@ refused("control_bytes_stay_one_line", "a?b?[31m", entry("a\nb\x1b[31m/../x", da
 def not_an_archive(p):
     for data in (b"", b"hello", b"\x1f\x8b\x08garbage", os.urandom(4096), bytes(10240)):
         open(p.tar, "wb").write(data)
-        p.bad("")
+        p.bad("not a tar archive" if any(data) or not data else "the archive is empty")
 
 
 @case
