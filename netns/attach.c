@@ -105,7 +105,8 @@ static int attach_create(struct attach *at, struct err *err)
 	for (size_t i = 0; requests && i < at->n; i++) {
 		struct end *end = &at->ends[i];
 
-		end->made = end->fresh && rtnl_code(&at->host, end->request) == 0;
+		/* An answer that was lost (below 0) may have been a yes. */
+		end->made = end->fresh && rtnl_code(&at->host, end->request) <= 0;
 	}
 	if (r == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
@@ -172,10 +173,18 @@ static int attach_configure(struct attach *at, struct err *err)
 
 static void attach_undo(struct attach *at)
 {
-	for (size_t i = 0; i < at->n; i++)
-		if (at->ends[i].made && at->ends[i].host.found)
-			link_delete(&at->host, at->ends[i].host.ifindex, at->ends[i].host.name);
-	(void)rtnl_commit(&at->host, NULL);
+	for (size_t i = 0; i < at->n; i++) {
+		struct end *end = &at->ends[i];
+
+		if (!end->made)
+			continue;
+		link_ask(&at->host, end->iface->host_ifname, &end->host);
+		if (rtnl_commit(&at->host, NULL) < 0 || !end->host.found ||
+			!link_is_ours(&end->host, end->iface->alias))
+			continue;
+		link_delete(&at->host, end->host.ifindex, end->host.name);
+		(void)rtnl_commit(&at->host, NULL);
+	}
 }
 
 static int attach_run(struct attach *at, struct err *err)

@@ -301,9 +301,10 @@ int rtnl_commit(struct rtnl *nl, struct err *err)
 		r = batch_send(nl);
 		if (r == 0)
 			r = batch_receive(nl);
+		/* Answers that are still to come must not be taken for those of the next batch. */
+		nl->seq += (uint32_t)nl->n;
 		if (r < 0)
 			return err_sys(err, -r, "%s: speak netlink", nl->requests[0].what);
-		nl->seq += (uint32_t)nl->n;
 		if (!nl->disturbed)
 			break;
 	}

@@ -1,4 +1,4 @@
-/* The pure parts of the network: addresses, names, leases. */
+/* Addresses, names, leases; and one walk through the rest on the kernel there is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,10 +6,16 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "netns/net.h"
+#include "supervisor/base/fd.h"
 
 static struct net_addr addr(const char *text)
 {
@@ -209,6 +215,98 @@ static void test_lease_fills(void **state)
 	assert_int_equal(leases[9].addr.prefix, 128);
 }
 
+/* ---- the kernel, in namespaces of a child's own: no root needed -------------------------------- */
+enum { CHILD_OK = 0, CHILD_FAILED = 1, CHILD_SKIPPED = 77 };
+
+static void child_check(int r, const struct err *err, const char *what)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, err->text);
+	_exit(CHILD_FAILED);
+}
+
+static void child_write(const char *path, const char *text)
+{
+	if (file_write_at(-1, path, text) < 0)
+		_exit(CHILD_SKIPPED);
+}
+
+static void child_isolate(void)
+{
+	char users[64];
+	char groups[64];
+
+	(void)snprintf(users, sizeof users, "0 %u 1", (unsigned)geteuid());
+	(void)snprintf(groups, sizeof groups, "0 %u 1", (unsigned)getegid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0)
+		_exit(CHILD_SKIPPED);
+	child_write("/proc/self/setgroups", "deny");
+	child_write("/proc/self/uid_map", users);
+	child_write("/proc/self/gid_map", groups);
+	if (mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
+		_exit(CHILD_SKIPPED);
+}
+
+static void child_run(void)
+{
+	struct net_bridge bridge = { .name = "one",
+		.ifname = "br-one",
+		.subnet4 = addr("10.7.0.0/24"),
+		.gateway4 = addr("10.7.0.1") };
+	const struct net_bridge *const bridges[] = { &bridge };
+	struct net_iface ifaces[] = { { .bridge = &bridge,
+					      .host_ifname = "b1",
+					      .alias = "berth:i:web:0",
+					      .ifname = "eth0",
+					      .addr4 = addr("10.7.0.2"),
+					      .default_route = true },
+		{ .bridge = &bridge,
+			.host_ifname = "b2",
+			.alias = "berth:i:web:1",
+			.ifname = "eth1",
+			.addr4 = addr("10.7.0.3") } };
+	const struct net_port port = {
+		.protocol = 6, .host_port = 80, .port = 80, .count = 200, .addr = addr("10.7.0.2")
+	};
+	struct err err = { 0 };
+	bool made = false;
+	int fd;
+
+	child_isolate();
+	fd = net_bridge_ensure("i", &bridge, &err);
+	if (fd == -EOPNOTSUPP)
+		_exit(CHILD_SKIPPED);
+	child_check(fd, &err, "ensure the bridge");
+	fd = netns_ensure("/tmp/pin", &made, &err);
+	child_check(fd, &err, "ensure the pin");
+	child_check(net_attach(fd, ifaces, 2, &err), &err, "attach");
+	child_check(net_clear(fd, ifaces, 2, &err), &err, "clear");
+	child_check(net_ruleset_apply("i", bridges, 1, &port, 1, &err), &err, "rules");
+	child_check(net_ruleset_remove("i", &err), &err, "no rules");
+	child_check(net_detach(ifaces, 1, &err), &err, "detach");
+	child_check(if_nametoindex("b1") ? -1 : 0, &err, "detached");
+	child_check(if_nametoindex("b2") ? 0 : -1, &err, "the other stays");
+	child_check(netns_remove("/tmp/pin"), &err, "remove the pin");
+	_exit(made ? CHILD_OK : CHILD_FAILED);
+}
+
+static void test_kernel(void **state)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child_run();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == CHILD_SKIPPED)
+		skip(); /* no user namespaces, or a kernel without bridges */
+	assert_int_equal(WEXITSTATUS(status), CHILD_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_lease_stable),
 		cmocka_unit_test(test_lease_refused),
 		cmocka_unit_test(test_lease_fills),
+		cmocka_unit_test(test_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
