@@ -263,9 +263,12 @@ int files_scan(
 	size_t nroots = config_dir ? 1 : sizeof search_path / sizeof search_path[0];
 
 	for (size_t i = 0; i < nroots; i++) {
+		struct stat st;
 		int r;
 
 		walk.root = config_dir ? config_dir : search_path[i];
+		if (is_dir(walk.root, &st))
+			(void)walked(&walk, &st);
 		r = walk_dir(&walk, walk.root, 0);
 		if (r == -ENOENT && !config_dir)
 			continue;
