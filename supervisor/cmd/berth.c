@@ -35,6 +35,9 @@ static const struct verb verbs[] = {
 		"send a signal (SIGKILL) to a unit's main process" },
 	{ "wait", cmd_wait, "[--healthy] [--timeout TIME] NAME…|--all",
 		"wait until units have ended; --healthy: are ready" },
+	{ "exec", cmd_exec, "[-it] [-u USER] [-w DIR] [-e KEY=VALUE] NAME COMMAND…",
+		"run a further command in a running container" },
+	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
 	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },
 };
