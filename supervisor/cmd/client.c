@@ -13,7 +13,6 @@
 #include "supervisor/base/unixsock.h"
 #include "supervisor/cmd/cmd.h"
 
-#pragma weak unit_set_load
 #define INTERFACE "org.berth.Supervisor."
 
 /* ---- places ------------------------------------------------------------------------------------ */
@@ -38,10 +37,9 @@ static const struct supervisor_conf *conf(void)
 		const char *dir = cmd_globals.config_dir;
 
 		looked = true;
-		if (unit_set_load &&
-			(dir ? has_conf(dir)
-			     : has_conf("/run/berth/units") || has_conf("/etc/berth") ||
-						has_conf("/usr/lib/berth")) &&
+		if ((dir ? has_conf(dir)
+			 : has_conf("/run/berth/units") || has_conf("/etc/berth") ||
+					    has_conf("/usr/lib/berth")) &&
 			unit_set_load(&set, dir, NULL) == 0)
 			ret = set.conf;
 	}

@@ -1,83 +1,104 @@
 #include "supervisor/cmd/offline.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/base/fd.h"
-#include "supervisor/base/num.h"
-#include "supervisor/base/own.h"
+#include "supervisor/base/signals.h"
 #include "supervisor/base/str.h"
+#include "supervisor/base/sys.h"
+#include "supervisor/core/state.h"
+#include "supervisor/core/supervisor.h"
 
-/* "key=value" lines; only what is known by name is taken. */
-static void take(json_t *unit, const char *line)
+static void put_text(json_t *o, const char *key, const char *text)
 {
-	static const struct {
-		const char *key, *as;
-		bool number;
-	} keys[] = {
-		{ "state=", "state", false },
-		{ "pid=", "pid", true },
-		{ "run=", "run", true },
-		{ "restarts=", "restarts", true },
-		{ "unit=", "unit", false },
-	};
-
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		const char *value = line + strlen(keys[i].key);
-		uint64_t number = 0;
-
-		if (!str_starts(line, keys[i].key))
-			continue;
-		if (!keys[i].number)
-			(void)json_object_set_new(unit, keys[i].as, json_string(value));
-		else if (num_u64(value, &number) == 0)
-			(void)json_object_set_new(
-				unit, keys[i].as, json_integer((json_int_t)number));
-	}
+	if (text && *text)
+		(void)json_object_set_new(o, key, json_string(text));
 }
 
-static json_t *record(int dirfd, const char *name)
+static void put_time(json_t *o, const char *key, uint64_t realtime)
 {
-	char text[8192];
-	json_t *unit;
-	char *save = NULL;
-	pid_t pid;
+	if (realtime)
+		put_text(o, key, clock_rfc3339(realtime).text);
+}
 
-	if (!name_valid(name) || file_read_at(dirfd, name, text, sizeof text) < 0)
-		return NULL;
-	unit = json_pack("{s:s,s:s,s:s}", "name", name, "unit", name, "state", "inactive");
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		take(unit, line);
-	pid = (pid_t)json_integer_value(json_object_get(unit, "pid"));
-	if (pid <= 0 || kill(pid, 0) < 0) {
-		(void)json_object_set_new(unit, "state", json_string("inactive"));
-		(void)json_object_del(unit, "pid");
+/* The pid on record is still that very process. */
+static bool lives(const struct state_record *record)
+{
+	uint64_t starttime = 0;
+
+	return record->pid > 0 && proc_starttime(record->pid, &starttime) == 0 &&
+	       starttime == record->starttime;
+}
+
+static json_t *exit_json(const struct service_exit *last)
+{
+	json_t *o = json_pack(
+		"{s:b,s:I}", "oom", (int)last->oom, "memory_peak", (json_int_t)last->memory_peak);
+
+	if (last->status && last->signal)
+		put_text(o, "signal", signal_name(last->signal));
+	else if (last->status)
+		(void)json_object_set_new(o, "code", json_integer(last->code));
+	return o;
+}
+
+static json_t *unit_json(const char *name, const struct state_record *record, bool same_boot)
+{
+	enum service_state state = record->state;
+	bool alive = same_boot && lives(record);
+	json_t *o = json_object();
+
+	if ((unsigned)state >= SERVICE_STATE_COUNT)
+		state = SERVICE_INACTIVE;
+	put_text(o, "name", name);
+	put_text(o, "unit", record->unit);
+	if (alive) {
+		put_text(o, "state", service_state_name(state));
+		(void)json_object_set_new(o, "pid", json_integer(record->pid));
+		put_time(o, "started", record->started);
+	} else {
+		bool ended = state == SERVICE_FAILED || state == SERVICE_DONE;
+
+		put_text(o, "state", service_state_name(ended ? state : SERVICE_INACTIVE));
+		put_text(o, "sub", record->pid > 0 ? "ended while no supervisor was there" : "");
 	}
-	return unit;
+	put_time(o, "since", record->since);
+	(void)json_object_set_new(o, "run", json_integer((json_int_t)record->run));
+	(void)json_object_set_new(o, "restarts", json_integer(record->restarts));
+	(void)json_object_set_new(o, "wanted", json_boolean(record->wanted));
+	(void)json_object_set_new(o, "by_hand", json_boolean(record->by_hand));
+	put_text(o, "failure", record->failure);
+	put_text(o, "dropped", record->dropped);
+	if (record->last.known)
+		(void)json_object_set_new(o, "last_exit", exit_json(&record->last));
+	return o;
 }
 
 json_t *offline_units(const char *run_dir)
 {
-	json_t *units = json_array();
+	char boot[64] = "";
 	char path[4096];
+	json_t *units;
 	DIR *dir;
 
 	(void)snprintf(path, sizeof path, "%s/state", run_dir);
 	dir = opendir(path);
-	if (!dir) {
-		json_decref(units);
+	if (!dir)
 		return NULL;
-	}
+	(void)file_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+	boot[strcspn(boot, "\n")] = '\0';
+	units = json_array();
 	for (struct dirent *e; (e = readdir(dir));) {
-		json_t *unit = record(dirfd(dir), e->d_name);
+		struct state_record record;
 
-		if (unit)
-			(void)json_array_append_new(units, unit);
+		if (name_valid(e->d_name) &&
+			state_read(&sys_linux, dirfd(dir), e->d_name, &record) == 0)
+			(void)json_array_append_new(units,
+				unit_json(e->d_name, &record, strcmp(record.boot_id, boot) == 0));
 	}
 	(void)closedir(dir);
 	return units;

@@ -1,0 +1,60 @@
+/* `berth check` and `berth cat`: what the files say, before anything is touched. */
+#include <errno.h>
+#include <string.h>
+
+#include "config/print.h"
+#include "config/unit.h"
+#include "supervisor/cmd/cmd.h"
+
+int cmd_check(int argc, char **argv)
+{
+	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
+		{ "strict", no_argument, NULL, 's' }, { 0 } };
+	struct unit_set set = { 0 };
+	struct err err = { 0 };
+	bool strict = false;
+	const char *dir;
+	int r;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 's')
+			strict = true;
+		else if (cmd_global(c, "check"))
+			return CMD_USAGE;
+	}
+	if (optind + 1 < argc)
+		return cmd_usage("check", "one directory at most");
+	dir = optind < argc ? argv[optind] : cmd_globals.config_dir;
+	if (unit_set_load(&set, dir, &err) < 0)
+		return cmd_fail(CMD_FAILED, "%s", err.text);
+	r = check_print(&set, stdout);
+	if (r < 0)
+		return cmd_fail(CMD_FAILED, "check: %s", strerror(-r));
+	return r > 0 || (strict && set.nproblems) ? CMD_FAILED : CMD_OK;
+}
+
+int cmd_cat(int argc, char **argv)
+{
+	static const struct option options[] = { CMD_GLOBAL_OPTIONS, { 0 } };
+	struct unit_set set = { 0 };
+	struct err err = { 0 };
+	int r = 0;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (cmd_global(c, "cat"))
+			return CMD_USAGE;
+	if (optind == argc)
+		return cmd_usage("cat", "the name of a unit is missing");
+	if (unit_set_load(&set, cmd_globals.config_dir, &err) < 0)
+		return cmd_fail(CMD_FAILED, "%s", err.text);
+	for (; optind < argc && r == 0; optind++)
+		r = cat_print(&set, argv[optind], stdout);
+	if (r == -ENOENT)
+		return cmd_fail(CMD_NO_UNIT, "%s: no such unit; 'berth check' says what was read",
+			argv[optind - 1]);
+	if (r < 0)
+		return cmd_fail(CMD_FAILED, "%s: %s", argv[optind - 1], strerror(-r));
+	return CMD_OK;
+}
