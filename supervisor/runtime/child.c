@@ -271,6 +271,33 @@ static int step_devices(struct plan *plan, struct err *err)
 	return r;
 }
 
+/* Through the proc we have just mounted and before anything of the container's is mounted over it: no
+ * volume may catch these writes (CVE-2025-52881). Names were checked to be namespaced by the
+ * configuration. */
+static int step_sysctls(struct plan *plan, struct err *err)
+{
+	const struct strv *sysctls = &plan->spec->sysctls;
+
+	for (size_t i = 0; i < sysctls->n; i++) {
+		const char *value = strchr(sysctls->v[i], '=');
+		char path[256] = "proc/sys/";
+		own_fd fd = -1;
+		size_t n = strlen(path);
+
+		if (!value || (size_t)(value - sysctls->v[i]) >= sizeof path - n)
+			return err_set(err, EINVAL, "sysctl %s", sysctls->v[i]);
+		for (const char *p = sysctls->v[i]; p < value; p++)
+			path[n++] = *p == '.' ? '/' : *p;
+		path[n] = '\0';
+		fd = path_open_beneath(plan->root_fd, path, O_WRONLY, 0);
+		if (fd < 0)
+			return err_sys(err, -fd, "open the sysctl %s", path + sizeof "proc/sys");
+		if (write(fd, value + 1, strlen(value + 1)) < 0)
+			return err_sys(err, errno, "set the sysctl %s", sysctls->v[i]);
+	}
+	return 0;
+}
+
 /* After the kernel's file systems, for a volume may lie below /dev or /run. Each target is resolved
  * once, inside the root, and mounted by descriptor (CVE-2021-30465 and its family). */
 static int step_mounts(struct plan *plan, struct err *err)
@@ -304,32 +331,6 @@ static int step_hostname(struct plan *plan, struct err *err)
 
 	if (name && sethostname(name, strlen(name)) < 0)
 		return err_sys(err, errno, "set the host name %s", name);
-	return 0;
-}
-
-/* Through the proc we have just mounted, not by path: a volume over /proc/sys must not catch these
- * writes (CVE-2025-52881). Names were checked to be namespaced by the configuration. */
-static int step_sysctls(struct plan *plan, struct err *err)
-{
-	const struct strv *sysctls = &plan->spec->sysctls;
-
-	for (size_t i = 0; i < sysctls->n; i++) {
-		const char *value = strchr(sysctls->v[i], '=');
-		char path[256] = "proc/sys/";
-		own_fd fd = -1;
-		size_t n = strlen(path);
-
-		if (!value || (size_t)(value - sysctls->v[i]) >= sizeof path - n)
-			return err_set(err, EINVAL, "sysctl %s", sysctls->v[i]);
-		for (const char *p = sysctls->v[i]; p < value; p++)
-			path[n++] = *p == '.' ? '/' : *p;
-		path[n] = '\0';
-		fd = path_open_beneath(plan->root_fd, path, O_WRONLY, 0);
-		if (fd < 0)
-			return err_sys(err, -fd, "open the sysctl %s", path + sizeof "proc/sys");
-		if (write(fd, value + 1, strlen(value + 1)) < 0)
-			return err_sys(err, errno, "set the sysctl %s", sysctls->v[i]);
-	}
 	return 0;
 }
 
@@ -631,23 +632,45 @@ static int become_user(const struct plan *plan, struct err *err)
 	return 0;
 }
 
-/*
- * Who we are and what we may do, as one step, for its order is the whole point:
- * the bounding set while we have CAP_SETPCAP; groups before the user; capabilities kept over setuid
- * by KEEPCAPS. With no_new_privs the filter is the very last thing, so that it need not allow what
- * stands above. Without it, loading needs CAP_SYS_ADMIN: the filter comes while we still have that,
- * and it must allow capset and execve.
- */
+/* Without no_new_privs a filter is only loaded with CAP_SYS_ADMIN in effect, which the change of uid
+ * has cleared. What follows must be allowed by the profile: capset and execve, no more, so the ambient
+ * set is raised here. */
+static int load_filter_early(const struct plan *plan, uint64_t ambient, struct err *err)
+{
+	uint64_t admin = plan->caps | UINT64_C(1) << CAP_SYS_ADMIN;
+	int r = caps_set(admin, admin, ambient);
+
+	if (r >= 0)
+		r = caps_ambient(ambient);
+	if (r >= 0)
+		r = seccomp_apply(&plan->filter);
+	if (r >= 0)
+		r = caps_set(plan->caps, plan->caps, ambient);
+	return r < 0 ? err_sys(err, -r, "load the seccomp filter") : 0;
+}
+
+/* With no_new_privs the filter is the very last thing: it need not allow what stands above it. */
+static int load_filter_last(const struct plan *plan, uint64_t ambient, struct err *err)
+{
+	int r = caps_set(plan->caps, plan->caps, ambient);
+
+	if (r >= 0)
+		r = caps_ambient(ambient);
+	if (r < 0)
+		return err_sys(err, -r, "set capabilities");
+	if (plan->process->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "set no_new_privs");
+	r = seccomp_apply(&plan->filter);
+	return r < 0 ? err_sys(err, -r, "load the seccomp filter") : 0;
+}
+
+/* Who we are and what we may do, as one step, for its order is the whole point: the bounding set
+ * while we have CAP_SETPCAP; groups before the user; capabilities kept over setuid by KEEPCAPS. */
 static int step_user(struct plan *plan, struct err *err)
 {
-	bool early = !plan->process->no_new_privs && plan->filter.len;
 	uint64_t ambient = plan->ambient ? plan->caps : 0;
-	int r;
+	int r = caps_drop_bounding(plan->caps);
 
-	if (plan->spec->native && !plan->ids.uid && !plan->filter.len &&
-		plan->caps == ~UINT64_C(0) && !plan->process->no_new_privs)
-		return become_user(plan, err);
-	r = caps_drop_bounding(plan->caps);
 	if (r < 0)
 		return err_sys(err, -r, "drop capabilities from the bounding set");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
@@ -655,28 +678,9 @@ static int step_user(struct plan *plan, struct err *err)
 	r = become_user(plan, err);
 	if (r < 0)
 		return r;
-	if (early) {
-		uint64_t admin = plan->caps | UINT64_C(1) << CAP_SYS_ADMIN;
-
-		r = caps_set(admin, admin, 0);
-		if (r >= 0)
-			r = seccomp_apply(&plan->filter);
-		if (r < 0)
-			return err_sys(err, -r, "load the seccomp filter");
-	}
-	r = caps_set(plan->caps, plan->caps, ambient);
-	if (r >= 0)
-		r = caps_ambient(ambient);
-	if (r < 0)
-		return err_sys(err, -r, "set capabilities");
-	if (plan->process->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(err, errno, "set no_new_privs");
-	if (!early && plan->filter.len) {
-		r = seccomp_apply(&plan->filter);
-		if (r < 0)
-			return err_sys(err, -r, "load the seccomp filter");
-	}
-	return 0;
+	return plan->filter.len && !plan->process->no_new_privs
+		       ? load_filter_early(plan, ambient, err)
+		       : load_filter_last(plan, ambient, err);
 }
 
 /* ---- exec -------------------------------------------------------------------------------------- */
@@ -766,9 +770,9 @@ static const struct step {
 	[STAGE_NAMESPACES] = { step_namespaces, SESSION },
 	[STAGE_KERNEL_FS] = { step_kernel_fs, CONTAINER },
 	[STAGE_DEVICES] = { step_devices, CONTAINER },
+	[STAGE_SYSCTLS] = { step_sysctls, CONTAINER },
 	[STAGE_MOUNTS] = { step_mounts, CONTAINER },
 	[STAGE_HOSTNAME] = { step_hostname, CONTAINER },
-	[STAGE_SYSCTLS] = { step_sysctls, CONTAINER },
 	[STAGE_MASKS] = { step_masks, CONTAINER },
 	[STAGE_PIVOT] = { step_pivot, CONTAINER },
 	[STAGE_TERMINAL] = { step_terminal, ALL },
