@@ -31,6 +31,7 @@ tidy() {
 	git ls-files '*.c' | grep -v -e '^tests/probe' -e '^tests/fuse' -e '^supervisor/init' |
 		xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null
 }
+make -s "$1/libberth.a" && step symbols tests/lint/symbols.sh "$1/libberth.a"
 step mandoc mandoc -Tlint -W warning docs/*.8
 step clang-tidy tidy
 exit $bad
