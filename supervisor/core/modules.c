@@ -1,0 +1,172 @@
+#include "supervisor/core/modules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "supervisor/base/fd.h"
+#include "supervisor/base/log.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/str.h"
+
+enum { COMPRESSED_FILE = 4, LIST_SIZE_MAX = 8 << 20 };
+
+static const char *const wanted[] = {
+	"overlay",
+	"erofs",
+	"loop",
+	"veth",
+	"bridge",
+	"nf_tables",
+	"nft_chain_nat",
+	"nft_masq",
+	"nft_fib_inet",
+	"nf_conntrack",
+	"fuse",
+	"inet_diag",
+	"tcp_diag",
+	"udp_diag",
+	"virtio_pci",
+	"virtio_net",
+	"virtio_blk",
+	"virtio_rng",
+};
+
+/* Does the path of a module file, up to `n`, name this module? "kernel/net/8021q.ko.xz" is 8021q. */
+static bool is_file_of(const char *path, size_t n, const char *name)
+{
+	const char *file = path + n;
+
+	while (file > path && file[-1] != '/')
+		file--;
+	for (; *name; name++, file++) {
+		char a = *file == '-' ? '_' : *file;
+		char b = *name == '-' ? '_' : *name;
+
+		if (a != b)
+			return false;
+	}
+	return strncmp(file, ".ko", 3) == 0;
+}
+
+/* The line of modules.dep for a module: "FILE: NEEDED…", nearest need first. NULL: none. */
+static const char *find_line(const char *list, const char *name)
+{
+	while (*list) {
+		size_t n = strcspn(list, ":\n");
+
+		if (list[n] == ':' && is_file_of(list, n, name))
+			return list;
+		list += strcspn(list, "\n");
+		list += *list == '\n';
+	}
+	return NULL;
+}
+
+static int insert(const char *dir, const char *file, size_t n, struct err *err)
+{
+	char path[512];
+	own_fd fd = -1;
+	int flags = 0;
+
+	(void)snprintf(path, sizeof path, "%s/%.*s", dir, (int)n, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "open %s", path);
+	if (!str_ends(path, ".ko"))
+		flags = COMPRESSED_FILE;
+	if (syscall(SYS_finit_module, fd, "", flags) < 0 && errno != EEXIST)
+		return err_sys(err, errno, "load %s", path);
+	return 0;
+}
+
+/* What is needed stands to the right: from the last to the first. */
+static int insert_line(const char *dir, const char *line, struct err *err)
+{
+	size_t end = strcspn(line, "\n");
+
+	while (end > 0) {
+		size_t start = end;
+		int r;
+
+		while (start > 0 && line[start - 1] != ' ')
+			start--;
+		if (end > start) {
+			size_t n = end - start - (line[end - 1] == ':');
+
+			r = insert(dir, line + start, n, err);
+			if (r < 0)
+				return r;
+		}
+		end = start > 0 ? start - 1 : 0;
+	}
+	return 0;
+}
+
+static char *read_list(const char *dir, struct err *err)
+{
+	own_fd dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	own_mem char *list = malloc(LIST_SIZE_MAX);
+	ssize_t n;
+
+	if (dirfd < 0 || !list) {
+		(void)err_sys(err, dirfd < 0 ? ENOENT : ENOMEM, "open %s", dir);
+		return NULL;
+	}
+	n = file_read_at(dirfd, "modules.dep", list, LIST_SIZE_MAX);
+	if (n < 0) {
+		(void)err_sys(err, (int)-n, "read %s/modules.dep", dir);
+		return NULL;
+	}
+	return ptr_take(&list);
+}
+
+static void modules_dir(char ret[static 300])
+{
+	struct utsname name;
+
+	(void)uname(&name);
+	(void)snprintf(ret, 300, "/lib/modules/%s", name.release);
+}
+
+static int load(const char *dir, const char *list, const char *name, struct err *err)
+{
+	const char *line = find_line(list, name);
+
+	if (!line)
+		return err_sys(err, ENOENT, "find the module %s in %s/modules.dep", name, dir);
+	return insert_line(dir, line, err);
+}
+
+int modules_load(const char *name, struct err *err)
+{
+	own_mem char *list = NULL;
+	char dir[300];
+
+	modules_dir(dir);
+	list = read_list(dir, err);
+	return list ? load(dir, list, name, err) : -err->code;
+}
+
+void modules_load_all(void)
+{
+	struct err err = { 0 };
+	own_mem char *list = NULL;
+	char dir[300];
+
+	modules_dir(dir);
+	list = read_list(dir, &err);
+	if (!list) {
+		log_info("no modules to load: %s", err.text);
+		return;
+	}
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		if (load(dir, list, wanted[i], &err) < 0)
+			log_debug("%s (it may be built in)", err.text);
+}
