@@ -92,7 +92,8 @@ static void reply_socket(const struct nlmsghdr *header, void *data)
 	if (victims->more)
 		return;
 	rtnl_begin(victims->act, SOCK_DESTROY, 0, &request, sizeof request, "destroy a socket");
-	/* Gone by itself; or the kernel is built without SOCK_DESTROY, or not for that kind. */
+	/* Gone by itself; or the kernel cannot: built without SOCK_DESTROY, or (6.1) not for what is
+	 * in TIME_WAIT, which only hinders who listens without SO_REUSEADDR. */
 	rtnl_allow(victims->act, ENOENT);
 	rtnl_allow(victims->act, EOPNOTSUPP);
 }

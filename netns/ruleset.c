@@ -397,6 +397,8 @@ int net_ruleset_apply(const char *instance, const struct net_bridge *const *brid
 	rules_write(&rules);
 	r = nft_commit(&rules.nft, err);
 	nft_done(&rules.nft);
+	if (r == -EEXIST)
+		return err_wrap(err, "a port is published twice");
 	/* After the rules: no packet is forwarded, and no loopback routed, unguarded. */
 	return r < 0 ? r : write_sysctls(&rules, err);
 }
