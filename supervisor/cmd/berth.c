@@ -18,6 +18,8 @@ struct verb {
 struct cmd_globals cmd_globals;
 
 static const struct verb verbs[] = {
+	{ "supervise", cmd_supervise, "[--log-level LEVEL]",
+		"keep the declared units running; what runs already is taken up" },
 	{ "ps", cmd_ps, "[-a] [-q] [--filter KEY=VALUE] [--json]",
 		"list what runs, or is meant to; -a: all units" },
 	{ "status", cmd_status, "[--json] [NAME…]", "the whole, or units with their last lines" },

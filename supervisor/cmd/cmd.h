@@ -69,5 +69,6 @@ int cmd_exec(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
+int cmd_supervise(int argc, char **argv);
 
 #endif

@@ -85,8 +85,7 @@ static void on_exec_message(void *owner, const struct report *report, int consol
 		exec->console = console;
 	}
 	if (report->kind == REPORT_CREATED &&
-		(loop_add(exec->sv->loop, w->c.pidfd, EPOLLIN, LOOP_EXIT, on_exec_exit, exec,
-			 &w->pidfd_id) < 0 ||
+		(watched_add_pidfd(exec->sv->loop, w, on_exec_exit, exec) < 0 ||
 			container_go(&w->c) < 0))
 		watched_kill(exec->sv, w);
 }

@@ -156,9 +156,7 @@ static void on_message(void *owner, const struct report *report, int console)
 		log_debug("%s: probe: %s", s->unit->stem, report->err.text);
 	if (report->kind != REPORT_CREATED)
 		return;
-	if (loop_add(s->sv->loop, w->c.pidfd, EPOLLIN, LOOP_EXIT, on_probe_exit, s, &w->pidfd_id) <
-			0 ||
-		container_go(&w->c) < 0)
+	if (watched_add_pidfd(s->sv->loop, w, on_probe_exit, s) < 0 || container_go(&w->c) < 0)
 		watched_kill(s->sv, w);
 }
 

@@ -161,7 +161,7 @@ static void adopt_running(struct service *s, const struct state_record *record, 
 	s->m.state = record->state == SERVICE_STOPPING ? SERVICE_READY : record->state;
 	if (s->m.state == SERVICE_RUNNING && s->m.spec->start_timeout != NSEC_NEVER)
 		s->m.deadline = clock_monotonic() + s->m.spec->start_timeout;
-	r = service_watch_pidfd(s);
+	r = service_watch_leader(s);
 	if (r >= 0)
 		r = loop_timer_set(s->sv->loop, &s->timer, s->m.deadline);
 	if (r >= 0 && s->sv->log)

@@ -199,10 +199,9 @@ static void on_reap_timer(struct loop *loop, void *data)
 	leader_ended(s, known, status);
 }
 
-int service_watch_pidfd(struct service *s)
+int service_watch_leader(struct service *s)
 {
-	return loop_add(
-		s->sv->loop, s->w.c.pidfd, EPOLLIN, LOOP_EXIT, on_leader, s, &s->w.pidfd_id);
+	return watched_add_pidfd(s->sv->loop, &s->w, on_leader, s);
 }
 
 /* ---- the start ------------------------------------------------------------------------------ */
@@ -210,8 +209,13 @@ int service_watch_pidfd(struct service *s)
 /* The main process exists and waits: put it on record, then let it go. */
 static void on_created(struct service *s)
 {
-	int r = service_watch_pidfd(s);
+	int r = service_watch_leader(s);
 
+	/* A stop came first: it never runs. */
+	if (s->m.state != SERVICE_STARTING) {
+		watched_kill(s->sv, &s->w);
+		return;
+	}
 	if (r >= 0)
 		r = proc_starttime(s->w.c.pid, &s->starttime);
 	if (r >= 0)
@@ -248,13 +252,8 @@ static void on_report_message(void *owner, const struct report *report, int cons
 	}
 }
 
-static void on_report(struct loop *loop, uint32_t events, void *data)
+static void report_ended(struct service *s)
 {
-	struct service *s = data;
-
-	(void)events;
-	if (!watched_read(loop, &s->w, on_report_message, s))
-		return;
 	if (s->w.failed) {
 		if (s->m.state == SERVICE_STARTING)
 			service_fail(s, "cannot start: %s", s->w.err.text);
@@ -266,14 +265,29 @@ static void on_report(struct loop *loop, uint32_t events, void *data)
 	service_check_gone(s);
 }
 
+static void on_report(struct loop *loop, uint32_t events, void *data)
+{
+	struct service *s = data;
+	bool ended = watched_read(loop, &s->w, on_report_message, s);
+
+	(void)events;
+	/* It may be there, and die, before its first word. */
+	if (service_watch_leader(s) < 0)
+		watched_kill(s->sv, &s->w);
+	if (ended)
+		report_ended(s);
+}
+
 static void on_builder(struct loop *loop, uint32_t events, void *data)
 {
 	struct service *s = data;
 
-	if (s->w.c.report_fd >= 0)
-		on_report(loop, events, s);
-	if (watched_reap_builder(s->sv, &s->w))
-		service_check_gone(s);
+	if (!watched_reap_builder(s->sv, &s->w))
+		return;
+	on_report(loop, events, s);
+	if (watched_died_preparing(loop, &s->w))
+		report_ended(s);
+	service_check_gone(s);
 }
 
 /* No second try will go better than these; others are for lack of something that may come back. */
@@ -321,6 +335,8 @@ static int launch(struct service *s, struct err *err)
 	if (r < 0)
 		return r;
 	r = watched_add(sv->loop, &s->w, on_report, on_builder, s);
+	if (r >= 0)
+		r = service_watch_leader(s);
 	if (r < 0) {
 		watched_kill(sv, &s->w);
 		return err_sys(err, -r, "watch the builder");
@@ -390,7 +406,7 @@ static void on_timer(struct loop *loop, void *data)
 
 	/* Unpacking an image, once per content, does not count against the start timeout. */
 	if (s->m.state == SERVICE_STARTING && s->unit->spec->root.kind == ROOT_TAR &&
-		s->w.c.stage && *s->w.c.stage == STAGE_ROOT) {
+		s->w.c.stage && *s->w.c.stage == STAGE_IMAGE) {
 		s->m.deadline = loop_now(loop) + s->m.spec->start_timeout;
 		(void)loop_timer_set(loop, &s->timer, s->m.deadline);
 		return;

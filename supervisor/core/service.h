@@ -9,6 +9,7 @@
 #include "supervisor/core/machine.h"
 #include "supervisor/core/state.h"
 #include "supervisor/core/supervisor.h"
+#include "supervisor/runtime/seccomp.h"
 
 /* Something that container_start or container_exec gave, watched by the loop. */
 struct watched {
@@ -84,6 +85,7 @@ struct supervisor {
 	struct unit_set loaded;     /* when we read it ourselves */
 	const struct unit_set *set; /* that, or the caller's */
 	struct container_env env;
+	struct seccomp_cache filters;
 	struct cgroup_tree tree;
 	char workers_leaf[64];
 	struct loop *loop;
@@ -122,7 +124,7 @@ void service_changed(struct service *s);
 void service_fail(struct service *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool service_has_pid(const struct service *s, pid_t pid);
 /* After adoption: s->w.c has pid, pidfd, cgroup_fd. */
-int service_watch_pidfd(struct service *s);
+int service_watch_leader(struct service *s);
 
 /* request.c */
 /* At boot: with what it needs, except what was stopped by hand. */
@@ -135,6 +137,10 @@ typedef void watched_warn_fn(void *owner, const struct report *report, int conso
 bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner);
 int watched_add(struct loop *loop, struct watched *w, loop_fd_fn *on_report, loop_fd_fn *on_builder,
 	void *owner);
+/* The main process, once it is there; harmless to repeat. 0 or -errno. */
+int watched_add_pidfd(struct loop *loop, struct watched *w, loop_fd_fn *on_exit, void *owner);
+/* After its death and the last message: it died before it was done. The report is over then. */
+bool watched_died_preparing(struct loop *loop, struct watched *w);
 /* The builder's death; gives false when it has not died. */
 bool watched_reap_builder(struct supervisor *sv, struct watched *w);
 void watched_kill(struct supervisor *sv, struct watched *w);

@@ -516,6 +516,7 @@ static void open_log(struct supervisor *sv)
 
 static int load_set(struct supervisor *sv, struct err *err)
 {
+	enum log_level level;
 	int r;
 
 	sv->set = sv->options.set;
@@ -531,6 +532,9 @@ static int load_set(struct supervisor *sv, struct err *err)
 		log_msg(p->is_error ? LOG_ERROR : LOG_WARNING, "%s:%u: %s", p->file ? p->file : "-",
 			p->line, p->text);
 	}
+	if (sv->set->conf.log_level && !sv->options.log_level_given &&
+		log_level_parse(sv->set->conf.log_level, &level) == 0)
+		log_level_set(level);
 	if (sv->set->nerrors)
 		return err_set(err, EINVAL, "the configuration has %zu errors: nothing is started",
 			sv->set->nerrors);
@@ -602,10 +606,11 @@ static int open_all(struct supervisor *sv, struct err *err)
 	if (r < 0)
 		return r;
 	sv->env.instance = sv->set->instance;
-	sv->env.run_dir = sv->set->conf.run_dir;
+	sv->env.run_dir = sv->options.run_dir ? sv->options.run_dir : sv->set->conf.run_dir;
 	sv->env.state_dir = sv->set->conf.state_dir;
 	sv->env.worker = sv->options.worker;
 	sv->env.tree = &sv->tree;
+	sv->env.seccomp = &sv->filters;
 	r = open_run_dir(sv, err);
 	if (r < 0)
 		return r;
@@ -678,6 +683,7 @@ void supervisor_close(struct supervisor *sv)
 	free(sv->services);
 	free(sv->by_unit);
 	unit_set_done(&sv->loaded);
+	seccomp_cache_done(&sv->filters);
 	fd_close(&sv->state_fd);
 	fd_close(&sv->wanted_fd);
 	fd_close(&sv->notify_fd);

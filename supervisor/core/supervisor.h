@@ -92,6 +92,8 @@ enum shutdown_kind {
 
 struct supervisor_options {
 	const char *config_dir; /* as for unit_set_load */
+	const char *run_dir;    /* instead of RunDir=; NULL: that */
+	bool log_level_given;   /* LogLevel= does not count */
 	struct unit_set *set;   /* a set made by the caller instead (`berth run`), borrowed */
 	const char *worker;     /* path of berth-worker */
 	bool foreground;  /* `berth run`: no lock, no wanted, no control socket, nothing adopted */

@@ -15,10 +15,26 @@ int watched_add(struct loop *loop, struct watched *w, loop_fd_fn *on_report, loo
 	int r = loop_add(
 		loop, w->c.report_fd, EPOLLIN, LOOP_NOTICE, on_report, owner, &w->report_id);
 
-	if (r >= 0)
+	/* There is none where nothing has to be prepared. */
+	if (r >= 0 && w->c.builder_pidfd >= 0)
 		r = loop_add(loop, w->c.builder_pidfd, EPOLLIN, LOOP_EXIT, on_builder, owner,
 			&w->builder_id);
 	return r;
+}
+
+int watched_add_pidfd(struct loop *loop, struct watched *w, loop_fd_fn *on_exit, void *owner)
+{
+	if (w->c.pidfd < 0 || w->pidfd_id)
+		return 0;
+	return loop_add(loop, w->c.pidfd, EPOLLIN, LOOP_EXIT, on_exit, owner, &w->pidfd_id);
+}
+
+static void died(struct watched *w)
+{
+	w->failed = true;
+	w->stage = w->c.stage ? *w->c.stage : STAGE_NONE;
+	(void)err_set(&w->err, EIO, "%s: the process died there",
+		container_stage_name((enum container_stage)w->stage));
 }
 
 static void report_ended(struct loop *loop, struct watched *w)
@@ -26,13 +42,9 @@ static void report_ended(struct loop *loop, struct watched *w)
 	loop_remove(loop, &w->report_id);
 	if (w->failed)
 		return;
-	w->exec_seen = w->c.pid > 0 && container_exec_happened(&w->c);
-	if (w->exec_seen)
-		return;
-	w->failed = true;
-	w->stage = w->c.stage ? *w->c.stage : STAGE_NONE;
-	(void)err_set(&w->err, EIO, "%s: the process died there",
-		container_stage_name((enum container_stage)w->stage));
+	w->exec_seen = container_exec_happened(&w->c);
+	if (!w->exec_seen)
+		died(w);
 }
 
 bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner)
@@ -71,6 +83,18 @@ bool watched_reap_builder(struct supervisor *sv, struct watched *w)
 	loop_remove(sv->loop, &w->builder_id);
 	fd_close(&w->c.builder_pidfd);
 	w->c.builder = 0;
+	return true;
+}
+
+bool watched_died_preparing(struct loop *loop, struct watched *w)
+{
+	if (w->c.report_fd < 0 || w->c.builder_pidfd >= 0 || !w->c.pending)
+		return false;
+	/* Its end of the report is kept for the clone that does not come now. */
+	if (!w->failed)
+		died(w);
+	loop_remove(loop, &w->report_id);
+	fd_close(&w->c.report_fd);
 	return true;
 }
 
