@@ -235,16 +235,21 @@ static void cycle_report(struct walk *w, const struct edge *edge)
 	const struct unit *units = w->b->set->units;
 	char text[800];
 	struct strbuf out = STRBUF(text);
+	struct origin at = edge->at;
 	size_t from = 0;
 
 	text[0] = '\0';
 	while (w->path[from] != edge->to)
 		from++;
+	/* The line of the first arrow: there the reader begins. */
+	for (size_t k = 0; from + 1 < w->depth && k < w->b->parts[edge->to].nafter; k++)
+		if (w->b->parts[edge->to].after[k].to == w->path[from + 1])
+			at = w->b->parts[edge->to].after[k].at;
 	for (size_t i = from; i < w->depth; i++)
 		strbuf_add(&out, "%s -> ", units[w->path[i]].id);
 	strbuf_add(&out, "%s", units[edge->to].id);
-	ERROR_AT(w->b, edge->at, "After: a cycle, each waits for the next: %s: remove one of these",
-		text);
+	ERROR_AT(
+		w->b, at, "After: a cycle, each waits for the next: %s: remove one of these", text);
 }
 
 static void cycle_visit(struct walk *w, uint32_t i)

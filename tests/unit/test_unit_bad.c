@@ -1,0 +1,206 @@
+/* What is wrong in a set of units is said with file and line, and what to do about it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "tests/unit/unit_dir.h"
+
+#define WEB "[Container]\nRootfs=./root\nExec=httpd -f\n"
+
+struct bad {
+	const char *want;
+	struct file files[4];
+};
+
+static const struct bad rows[] = {
+	/* lines */
+	{ "@/web.container:4: Memroy: unknown key; did you mean Memory?\n",
+		{ { "web.container", WEB "Memroy=64M\n" } } },
+	{ "@/web.container:3: RestartSec: is a key of [Service], not of [Container]\n",
+		{ { "web.container", "[Container]\nRootfs=./root\nRestartSec=1\nExec=true\n" } } },
+	{ "@/n.network:2: [Match]: that is a systemd-networkd file, and /etc/systemd/network is "
+	  "its place; a network of containers has a [Network] section with Subnet=\n",
+		{ { "n.network", "[Match]\nName=eth0\n" } } },
+	{ "@/a.container:4: ContainerName: \"../b\" cannot be a name: write 1 to 63 letters, "
+	  "digits and _ . @ -, no dot first\n",
+		{ { "a.container", WEB "ContainerName=../b\n" } } },
+	{ "@/a b.container: a unit's name is 1 to 63 letters, digits and _ . @ -, and does not "
+	  "begin with \".\" or \"-\": rename the file\n",
+		{ { "a b.container", WEB } } },
+	{ "@/f.container: this is a FIFO, not a file: move it away\n", { { "f.container", "|" } } },
+	{ "@/d.container: this is a directory, not a file: move it away\n",
+		{ { "d.container", NULL } } },
+	{ "@/a.container:4: PidsLimit: \"many\" is not a number\n",
+		{ { "a.container", WEB "PidsLimit=many\n" } } },
+	{ "@/a.container:4: AddCapability: \"CAP_FLY\" is not a capability: write CAP_NET_RAW, …, "
+	  "or all\n",
+		{ { "a.container", WEB "AddCapability=CAP_FLY\n" } } },
+	/* roots */
+	{ "@/web.container:2: Rootfs: @/nowhere: No such file or directory: unpack a root file "
+	  "system "
+	  "there, or correct the path\n",
+		{ { "web.container", "[Container]\nRootfs=./nowhere\n" } } },
+	{ "@/web.container:2: Rootfs: @/root.txt is neither a directory nor a .tar archive\n",
+		{ { "web.container", "[Container]\nRootfs=./root.txt\n" }, { "root.txt", "x" } } },
+	{ "@/web.container: [Container] has neither Image= nor Rootfs=: add one of them\n",
+		{ { "web.container", "[Container]\nExec=true\n" } } },
+	{ "@/web.container:4: Image: docker.io/library/web:2 was not found; searched "
+	  "@/images/docker.io/library/web:2[.tar]: put it there\n",
+		{ { "web.container", "[Container]\nExec=x\n\nImage=docker.io/library/web:2\n" } } },
+	{ "@/web.container:2: Rootfs: Image= is set too (@/web.container:3): remove one of them\n",
+		{ { "web.container", "[Container]\nRootfs=./root\nImage=web\nExec=true\n" } } },
+	{ "@/web.container: Exec: nothing to run: the image names no program: add Exec=, or "
+	  "[X-Berth] "
+	  "HoldOpen=yes\n",
+		{ { "web.container", "[Container]\nRootfs=./root\n" } } },
+	{ "@/web.container:3: warning: Exec: /bin/sh without a terminal ends at once: add "
+	  "StandardInput=tty, or a command for it\n",
+		{ { "web.container", "[Container]\nRootfs=./root\nExec=/bin/sh\n" } } },
+	{ "@/root.image.json:1: image configuration: duplicate object key near '\"Cmd\"'\n",
+		{ { "web.container", WEB },
+			{ "root.image.json", "{\"Cmd\":[\"a\"],\"Cmd\":[]}" } } },
+	{ "@/root.image.json: Env: not what an OCI image configuration has there: correct or "
+	  "remove it\n",
+		{ { "web.container", WEB },
+			{ "root.image.json", "{\"config\":{\"Env\":[\"=x\"]}}" } } },
+	/* references */
+	{ "@/a.container:2: After: a cycle, each waits for the next: a.container -> b.container -> "
+	  "a.container: remove one of these\n",
+		{ { "a.container", "[Unit]\nAfter=b.service\n" WEB },
+			{ "b.container", "[Unit]\nAfter=a.service\n" WEB } } },
+	{ "@/a.container:2: After: a cycle, each waits for the next: a.container -> a.container: "
+	  "remove "
+	  "one of these\n",
+		{ { "a.container", "[Unit]\nAfter=a.service\n" WEB } } },
+	{ "@/a.container:2: Requires: there is no unit db.service: add db.container (or .service), "
+	  "or "
+	  "remove it here\n",
+		{ { "a.container", "[Unit]\nRequires=db.service\n" WEB } } },
+	{ "@/a.container:2: After: db.service may mean @/db.service or @/db.container: rename one "
+	  "of the "
+	  "two files\n"
+	  "@/db.service: ContainerName: db is the name of @/db.container too: rename one\n",
+		{ { "a.container", "[Unit]\nAfter=db.service\n" WEB }, { "db.container", WEB },
+			{ "db.service", "[Service]\nExecStart=/bin/true\n" } } },
+	/* networks */
+	{ "@/b.container:5: IP: 10.9.0.5 is the address of a too (@/a.container:5): change one of "
+	  "them\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.0.0/24\n" },
+			{ "a.container", WEB "Network=n.network\nIP=10.9.0.5\n" },
+			{ "b.container", WEB "Network=n.network\nIP=10.9.0.5\n" } } },
+	{ "@/a.container:4: IP: 10.10.0.5 is not in 10.9.0.0/24, the subnet of network n\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.0.0/24\n" },
+			{ "a.container", WEB "Network=n.network:ip=10.10.0.5\n" } } },
+	{ "@/n.network:2: Subnet: 10.9.3.0/24 overlaps 10.9.0.0/16 (@/m.network:2): change one of "
+	  "them\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\n" },
+			{ "m.network", "[Network]\nSubnet=10.9.0.0/16\n" } } },
+	{ "@/n.network:3: Gateway: 10.8.0.1 is not in Subnet=10.9.3.0/24\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nGateway=10.8.0.1\n" } } },
+	{ "@/b.container:4: PublishPort: port 8083/tcp of the host is asked for by a.container too "
+	  "(@/a.container:4): change one of them\n",
+		{ { "a.container", WEB "PublishPort=127.0.0.1:8080-8083:80-83\n" },
+			{ "b.container", WEB "PublishPort=8083:80\n" } } },
+	{ "@/a.container:4: PublishPort: \"80\" leaves the host's port to chance: write 80:80\n",
+		{ { "a.container", WEB "PublishPort=80\n" } } },
+	{ "@/a.container:4: Network: there is no network lan.network: add the file lan.network, or "
+	  "write "
+	  "host, none, OTHER.container\n",
+		{ { "a.container", WEB "Network=lan.network\n" } } },
+	{ "@/a.container:5: HostName: the network is that of b.container: set it there, or remove "
+	  "it\n",
+		{ { "a.container", WEB "Network=b.container\nHostName=x\n" },
+			{ "b.container", WEB } } },
+	/* mounts */
+	{ "@/a.container:4: Volume: nothing may be mounted over /proc of a container\n",
+		{ { "a.container", WEB "Volume=/srv:/proc\n" } } },
+	{ "@/a.container:4: Volume: /x/../.. has \"..\" in it: write the path without it\n",
+		{ { "a.container", WEB "Volume=/srv:/x/../..\n" } } },
+	{ "@/a.container:4: Volume: there is no unit d.volume: add that file, or write a plain "
+	  "name to "
+	  "have it made\n",
+		{ { "a.container", WEB "Volume=d.volume:/d\n" } } },
+	{ "@/a.container:5: Tmpfs: /d is mounted already (@/a.container:4): remove one of them\n",
+		{ { "a.container", WEB "Volume=d:/d\nTmpfs=/d/\n" } } },
+	{ "@/a.container:4: Secret: key was not found; searched @/secrets/key, "
+	  "/etc/berth/secrets/key, "
+	  "@/state/secrets/key: put the file there\n",
+		{ { "a.container", WEB "Secret=key\n" } } },
+	/* twins, and what needs a second key */
+	{ "@/a.container:4: PidsLimit: TasksMax= (@/a.container:6) says something else: remove one "
+	  "of "
+	  "them\n",
+		{ { "a.container", WEB "PidsLimit=64\n[Service]\nTasksMax=65\n" } } },
+	{ "@/a.container:4: Ulimit: LimitNOFILE= (@/a.container:6) says something else: remove one "
+	  "of "
+	  "them\n",
+		{ { "a.container", WEB "Ulimit=nofile=64\n[Service]\nLimitNOFILE=65\n" } } },
+	{ "@/a.container:4: StopTimeout: TimeoutStopSec= (@/a.container:6) says something else: "
+	  "remove "
+	  "one of them\n",
+		{ { "a.container", WEB "StopTimeout=5\n[Service]\nTimeoutStopSec=6\n" } } },
+	{ "@/a.container:4: Notify: healthy needs a probe: add HealthCmd=, or write Notify=no\n",
+		{ { "a.container", WEB "Notify=healthy\n" } } },
+	{ "@/a.container:4: Sysctl: vm.swappiness is not the container's own, it would change the "
+	  "host: "
+	  "set it on the host\n",
+		{ { "a.container", WEB "Sysctl=vm.swappiness=1\n" } } },
+	{ "@/a.container:5: Sysctl: net.core.somaxconn belongs to the network, which is the host's "
+	  "here: "
+	  "remove it, or Network=host\n",
+		{ { "a.container", WEB "Network=host\nSysctl=net/core/somaxconn=1\n" } } },
+	{ "@/a.container:6: Restart: a Type=oneshot unit that succeeded is done: write on-failure, "
+	  "or "
+	  "no\n",
+		{ { "a.container", WEB "[Service]\nType=oneshot\nRestart=always\n" } } },
+	{ "@/env:2: EnvironmentFile: not KEY=VALUE: correct the line, or begin it with #\n",
+		{ { "a.container", WEB "EnvironmentFile=./env\n" }, { "env", "A=1\nB C\n" } } },
+};
+
+static void test_messages(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct unit_dir dir;
+
+		unit_dir_open(&dir);
+		for (size_t k = 0; k < 4 && rows[i].files[k].name; k++)
+			unit_dir_write(&dir, rows[i].files[k].name, rows[i].files[k].text);
+		assert_int_equal(unit_dir_load(&dir), 0);
+		assert_string_equal(unit_dir_problems(&dir), rows[i].want);
+		unit_dir_close(&dir);
+	}
+}
+
+/* Everything that is wrong is said at once, and the set must not be started. */
+static void test_all_at_once(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	unit_dir_open(&dir);
+	unit_dir_write(&dir, "a.container", WEB "ContainerName=x\nIP=1.2.3\n");
+	unit_dir_write(&dir, "b.container", WEB "ContainerName=x\nVolume=:/x\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_equal(dir.set.nerrors, 3);
+	assert_string_equal(unit_dir_problems(&dir),
+		"@/a.container:5: IP: \"1.2.3\" is not an IPv4 address\n"
+		"@/b.container:4: ContainerName: x is the name of @/a.container too: rename one\n"
+		"@/b.container:5: Volume: \":/x\" names no source: write NAME:/TARGET, a volume "
+		"without a name would never be found again\n");
+	unit_dir_close(&dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_all_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

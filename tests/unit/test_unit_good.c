@@ -1,0 +1,349 @@
+/* Good sets of units: which fields they resolve to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "netns/net.h"
+#include "tests/unit/unit_dir.h"
+
+#define WEB "[Container]\nRootfs=./root\nExec=httpd -f\n"
+
+/* Loads files that must be without any problem. */
+static void load(struct unit_dir *dir, const struct file *files, size_t n)
+{
+	unit_dir_open(dir);
+	for (size_t i = 0; i < n; i++)
+		unit_dir_write(dir, files[i].name, files[i].text);
+	assert_int_equal(unit_dir_load(dir), 0);
+	assert_string_equal(unit_dir_problems(dir), "");
+}
+
+#define LOAD(dir, ...)                                    \
+	load((dir), (const struct file[]){ __VA_ARGS__ }, \
+		sizeof((const struct file[]){ __VA_ARGS__ }) / sizeof(struct file))
+
+#define HAS(text, line)                                                \
+	do {                                                           \
+		if (!strstr((text), (line)))                           \
+			fail_msg("no \"%s\" in:\n%s", (line), (text)); \
+	} while (0)
+
+static struct unit *find(const struct unit_dir *dir, const char *name)
+{
+	struct unit *unit = unit_find(&dir->set, name);
+
+	assert_non_null(unit);
+	return unit;
+}
+
+static void test_defaults(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web;
+
+	(void)state;
+	LOAD(&dir, { "web.container", WEB });
+	HAS(unit_dir_spec(&dir, "web"),
+		"unit: web.container\nname: web\nroot: directory @/root\nargv: httpd\nargv: -f\n");
+	HAS(dir.out, "env: PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
+	HAS(dir.out, "caps of root: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP "
+		     "NET_BIND_SERVICE SYS_CHROOT SETFCAP\ncaps of others:\n");
+	HAS(dir.out, "no_new_privs: yes\nseccomp: default\n");
+	HAS(dir.out, "pids.max: 1024 (default)\n");
+	HAS(dir.out, "network: private\ninterface: eth0 on default (br-default) host b");
+	HAS(dir.out, "shm size: 67108864\ntype: exec\nrestart: no\n");
+	HAS(dir.out, "stop timeout: 10000000000\nstop signal: SIGTERM\nnotify: no\n");
+	web = find(&dir, "web");
+	assert_false(web->wanted);
+	assert_true(web->spec->process.rlimits[RLIMIT_NOFILE].soft == 1024);
+	assert_true(web->spec->limits.devices_filter);
+	assert_string_equal(find(&dir, "default.network")->bridge->ifname, "br-default");
+	assert_int_equal(dir.set.nbridges, 1);
+	assert_int_equal(strlen(dir.set.instance), 16);
+	unit_dir_close(&dir);
+}
+
+/* OCI: ENTRYPOINT and CMD, and what replaces which. */
+static void test_argv(void **state)
+{
+	static const char image[] =
+		"{\"config\":{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"c\",\"d\"],\"Env\":[\"A=1\"],"
+		"\"User\":\"7:8\",\"WorkingDir\":\"/w\",\"StopSignal\":\"SIGQUIT\"}}";
+	static const struct {
+		const char *lines, *argv;
+	} rows[] = {
+		{ "", "argv: /e\nargv: c\nargv: d\nenv:" },
+		{ "Exec=x y\n", "argv: /e\nargv: x\nargv: y\nenv:" },
+		{ "Entrypoint=/f\n", "argv: /f\nenv:" },
+		{ "Entrypoint=[\"/f\",\"g\"]\nExec=x\n", "argv: /f\nargv: g\nargv: x\nenv:" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct unit_dir dir;
+		char text[200];
+
+		(void)snprintf(text, sizeof text, "[Container]\nRootfs=./root\n%s", rows[i].lines);
+		LOAD(&dir, { "web.container", text }, { "root.image.json", image });
+		HAS(unit_dir_spec(&dir, "web"), rows[i].argv);
+		HAS(dir.out, "env: A=1\ncwd: /w\nuser: 7\ngroup: 8\n");
+		HAS(dir.out, "stop signal: SIGQUIT\n");
+		unit_dir_close(&dir);
+	}
+}
+
+static void test_environment(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir,
+		{ "web.container",
+			WEB "EnvironmentFile=./env\nEnvironmentFile=-./none\nEnvironment=B=own "
+			    "\"C=a b\"\n" },
+		{ "env", "# comment\n\nA=1 #2\nB=file\n" });
+	HAS(unit_dir_spec(&dir, "web"), "env: A=1 #2\nenv: B=own\nenv: C=a b\ncwd: /\n");
+	unit_dir_close(&dir);
+}
+
+/* A tar and a directory of ImagePath=, by every name a reference may have. */
+static void test_image_path(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir, { "images/web.tar", "x" }, { "images/docker.io/library/redis:7/x", "x" },
+		{ "images/web.image.json", "{\"Cmd\":[\"c\"]}" },
+		{ "web.container", "[Container]\nImage=web\n" },
+		{ "db.container", "[Container]\nImage=docker.io/library/redis:7\nExec=redis\n" });
+	HAS(unit_dir_spec(&dir, "web"), "root: tar @/images/web.tar\nargv: c\n");
+	HAS(unit_dir_spec(&dir, "db"), "root: directory @/images/docker.io/library/redis:7\n");
+	unit_dir_close(&dir);
+}
+
+static void test_network(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web;
+	const struct unit *db;
+
+	(void)state;
+	LOAD(&dir, { "lan.network", "[Network]\nSubnet=10.9.0.0/24\nIPv6=yes\nOptions=mtu=1400\n" },
+		{ "vault.network", "[Network]\nInternal=yes\nInterfaceName=vlt0\n" },
+		{ "web.container",
+			WEB "Network=vault.network\nNetwork=lan.network:ip=10.9.0.9\nHostName=www\n"
+			    "NetworkAlias=shop\nPublishPort=127.0.0.1:8080-8081:80-81/udp\n"
+			    "AddHost=gw:host-gateway\nDNS=9.9.9.9\nDNSSearch=example.org\n" },
+		{ "db.container", WEB "Network=lan.network\n" },
+		{ "side.container", WEB "Network=db.container\n" },
+		{ "host.container", WEB "Network=host\n" },
+		{ "alone.container", WEB "Network=none\n" },
+		{ "state/leases/lan", "10.9.0.77 db\n" });
+	web = find(&dir, "web");
+	db = find(&dir, "db.container");
+	assert_int_equal(web->spec->net.nifaces, 2);
+	assert_false(web->spec->net.ifaces[0].default_route);
+	assert_true(web->spec->net.ifaces[1].default_route);
+	assert_string_equal(web->spec->net.ifaces[0].bridge->ifname, "vlt0");
+	assert_string_equal(
+		net_addr_print(&web->spec->net.ifaces[1].addr4, true).text, "10.9.0.9/24");
+	assert_string_equal(
+		net_addr_print(&db->spec->net.ifaces[0].addr4, true).text, "10.9.0.77/24");
+	assert_int_equal(db->spec->net.ifaces[0].addr6.family, AF_INET6);
+	assert_int_equal(db->spec->net.ifaces[0].addr6.bytes[0], 0xfd);
+	assert_int_equal(web->networks.n, 2);
+	HAS(web->spec->hosts, "127.0.0.1\tlocalhost\n");
+	HAS(web->spec->hosts, "\tgw\n");
+	HAS(web->spec->hosts, "10.9.0.77\tdb\n");
+	HAS(db->spec->hosts, "10.9.0.9\tweb www shop\n");
+	assert_string_equal(web->spec->resolv_conf, "nameserver 9.9.9.9\nsearch example.org\n");
+	assert_int_equal(dir.set.nports, 1);
+	assert_int_equal(dir.set.ports[0].count, 2);
+	assert_string_equal(net_addr_print(&dir.set.ports[0].addr, false).text, "10.9.0.9");
+	assert_int_equal(find(&dir, "side")->spec->net.mode, NET_CONTAINER);
+	assert_string_equal(find(&dir, "side")->spec->net.container, "db");
+	assert_int_equal(find(&dir, "side")->requires.n, 1);
+	assert_ptr_equal(find(&dir, "side")->spec->hosts, db->spec->hosts);
+	assert_int_equal(find(&dir, "host")->spec->net.mode, NET_HOST);
+	assert_int_equal(find(&dir, "alone")->spec->net.mode, NET_NONE);
+	/* Nobody uses the built-in network: it is not made. */
+	assert_null(unit_find(&dir.set, "default.network"));
+	assert_int_equal(dir.set.nbridges, 2);
+	unit_dir_close(&dir);
+}
+
+static void test_mounts(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir, { "data.volume", "[Volume]\nVolumeName=store\nUser=7\nGroup=8\n" },
+		{ "secrets/key", "s3cret" },
+		{ "web.container",
+			WEB "Volume=data.volume:/srv/data/deep:U\nVolume=plain:/p\n"
+			    "Volume=./conf:/etc/conf:ro,Z\nTmpfs=/run:size=64m,mode=0755\n"
+			    "Secret=key,uid=7,mode=0440\nSecret=key,target=other\n" });
+	HAS(unit_dir_spec(&dir, "web"),
+		"mount: volume @/state/volumes/plain -> /p nosuid nodev copy\n"
+		"mount: tmpfs  -> /run nosuid nodev copy size=67108864 mode=755\n"
+		"mount: bind @/conf -> /etc/conf ro nosuid nodev rbind\n"
+		"mount: volume @/state/volumes/store -> /srv/data/deep nosuid nodev U copy "
+		"owner=7:8\n"
+		"mount: file @/secrets/key -> /run/secrets/key ro noexec nosuid nodev mode=440 "
+		"owner=7:0\n"
+		"mount: file @/secrets/key -> /run/secrets/other ro noexec nosuid nodev "
+		"mode=400\n");
+	unit_dir_close(&dir);
+}
+
+static void test_security_and_limits(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir,
+		{ "a.container",
+			WEB "DropCapability=all\nAddCapability=NET_RAW\nNoNewPrivileges=no\n"
+			    "Sysctl=net/core/somaxconn=9\nUnmask=ALL\nMask=/proc/x\n"
+			    "AddDevice=/dev/null:/dev/nix:r\nAddDevice=-/dev/none\nPidsLimit=64\n"
+			    "Ulimit=nofile=10:20\nSeccompProfile=unconfined\n"
+			    "[Service]\nTasksMax=64\nMemoryMax=64M\nCPUQuota=50%\nCPUWeight=7\n" },
+		{ "b.container", WEB "AddCapability=NET_ADMIN\nDropCapability=KILL\n" });
+	HAS(unit_dir_spec(&dir, "a"),
+		"caps of root: NET_RAW\ncaps of others: NET_RAW\nseccomp: off\n");
+	HAS(dir.out, "memory.max: 67108864\npids.max: 64\ncpu.max: 50000\ncpu.weight: 7\n");
+	HAS(dir.out, "device rule: c 1:3 r\n");
+	HAS(dir.out, "device: /dev/null -> /dev/nix r\ndevice: /dev/none -> /dev/none rwm "
+		     "optional\n");
+	HAS(dir.out, "sysctl: net.core.somaxconn=9\nmask: /proc/x\nunmask: ALL\n");
+	HAS(unit_dir_spec(&dir, "b"),
+		"caps of root: CHOWN DAC_OVERRIDE FOWNER FSETID SETGID SETUID SETPCAP "
+		"NET_BIND_SERVICE NET_ADMIN SYS_CHROOT SETFCAP\ncaps of others: NET_ADMIN\n");
+	unit_dir_close(&dir);
+}
+
+static void test_graph(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web;
+
+	(void)state;
+	LOAD(&dir,
+		{ "web.container",
+			"[Unit]\nAfter=db.service network-online.target\nWants=db.service\n" WEB
+			"[Install]\nWantedBy=site.target\n" },
+		{ "db.container", WEB }, { "spare.container", WEB },
+		{ "early.service", "[Unit]\nBefore=web.container\n[Service]\nType=oneshot\n"
+				   "ExecStart=/bin/true\n" },
+		{ "site.target", "[Install]\nWantedBy=default.target\n" });
+	web = find(&dir, "web");
+	assert_int_equal(web->after.n, 2);
+	assert_int_equal(web->wants.n, 1);
+	assert_string_equal(dir.set.units[web->wants.v[0]].id, "db.container");
+	assert_true(web->wanted);
+	assert_true(find(&dir, "db")->wanted);
+	assert_true(find(&dir, "site.target")->wanted);
+	assert_false(find(&dir, "spare")->wanted);
+	HAS(unit_dir_spec(&dir, "early"), "root: host \nargv: /bin/true\n");
+	HAS(dir.out, "network: host\ntype: oneshot\n");
+	HAS(dir.out, "start timeout: infinity\n");
+	assert_ptr_equal(unit_find(&dir.set, "db.service"), find(&dir, "db.container"));
+	assert_null(unit_find(&dir.set, "nobody"));
+	unit_dir_close(&dir);
+}
+
+/* A comment, another order or a new sibling changes no hash; a value does. */
+static void test_hash(void **state)
+{
+	struct unit_dir dir;
+	uint64_t first;
+
+	(void)state;
+	LOAD(&dir, { "lan.network", "[Network]\nSubnet=10.9.0.0/24\n" },
+		{ "web.container", WEB "Network=lan.network\nIP=10.9.0.9\n" });
+	first = find(&dir, "web")->hash;
+	unit_dir_write(&dir, "web.container",
+		"# other\n[Container]\nIP=10.9.0.9\nNetwork=lan.network\nExec=httpd  -f\n"
+		"Rootfs=./root\n[Service]\nRestart=always\n");
+	unit_dir_write(&dir, "db.container", WEB "Network=lan.network\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_true(find(&dir, "web")->hash == first);
+	unit_dir_write(&dir, "web.container", WEB "Network=lan.network\nIP=10.9.0.10\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_true(find(&dir, "web")->hash != first);
+	unit_dir_close(&dir);
+}
+
+static void test_cat(void **state)
+{
+	struct unit_dir dir;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out;
+
+	(void)state;
+	LOAD(&dir, { "web.container", WEB "Environment=A=1\n" },
+		{ "web.container.d/10-x.conf", "[Container]\nExec=nginx\nEnvironment=B=2\n" });
+	out = open_memstream(&text, &n);
+	assert_non_null(out);
+	assert_int_equal(cat_print(&dir.set, "web", out), 0);
+	assert_int_equal(cat_print(&dir.set, "nobody", out), -ENOENT);
+	assert_int_equal(check_print(&dir.set, out), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(unit_dir_text(&dir, text),
+		"# web.container: @/web.container\n# and @/web.container.d/10-x.conf\n\n"
+		"[Container]\nRootfs=./root  # @/web.container:2\n"
+		"Environment=A=1  # @/web.container:4\n"
+		"Exec=nginx  # @/web.container.d/10-x.conf:2\n"
+		"Environment=B=2  # @/web.container.d/10-x.conf:3\n"
+		"1 unit, 0 errors, 0 warnings\n");
+	free(text);
+	unit_dir_close(&dir);
+}
+
+/* A configuration that is no directory is said with its path; the caller's set stays as it was. */
+static void test_no_directory(void **state)
+{
+	struct unit_set set = { 0 };
+	struct unit_dir dir;
+	struct err err = { 0 };
+	char path[256];
+
+	(void)state;
+	unit_dir_open(&dir);
+	unit_dir_write(&dir, "file", "x");
+	unit_dir_write(&dir, "fifo", "|");
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = { "file", "fifo", "none" };
+
+		(void)snprintf(path, sizeof path, "%s/%s", dir.path, names[i]);
+		assert_true(unit_set_load(&set, path, &err) < 0);
+		assert_non_null(strstr(err.text, path));
+		assert_int_equal(set.nunits, 0);
+	}
+	unit_dir_close(&dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_argv),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_image_path),
+		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_security_and_limits),
+		cmocka_unit_test(test_graph),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_cat),
+		cmocka_unit_test(test_no_directory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
