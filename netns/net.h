@@ -53,6 +53,9 @@ int net_ruleset_apply(const char *instance, const struct net_bridge *const *brid
 	size_t nbridges, const struct net_port *ports, size_t nports, struct err *err);
 int net_ruleset_remove(const char *instance, struct err *err);
 
+/* lo is up in the network namespace of the caller. */
+int net_loopback_up(struct err *err);
+
 /*
  * netns_ensure - the pinned network namespace at `pin` (a path on a private mount), made if missing
  *

@@ -98,14 +98,22 @@ static int pin_open(const char *pin, struct err *err)
 	return -ENOENT;
 }
 
-/* In the new namespace: what every container of ours finds there. */
-static int netns_furnish(struct err *err)
+int net_loopback_up(struct err *err)
 {
 	own_fd sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING };
 
-	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &lo) < 0)
-		return err_sys(err, errno, "bring lo up");
+	return sock < 0 || ioctl(sock, SIOCSIFFLAGS, &lo) < 0 ? err_sys(err, errno, "bring lo up")
+							      : 0;
+}
+
+/* In the new namespace: what every container of ours finds there. */
+static int netns_furnish(struct err *err)
+{
+	int r = net_loopback_up(err);
+
+	if (r < 0)
+		return r;
 	/* Addresses are leased: nobody need be asked whether they are free, and no neighbour may
 	 * change the routes by a router advertisement. Without IPv6 there is nothing to do. */
 	(void)netns_sysctl("0", NULL, "ipv6/conf/default/accept_dad");

@@ -7,18 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "netns/net.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
@@ -139,17 +137,9 @@ static void set_hostname(void)
 		log_warning("set the host name %s: %s", name, strerror(errno));
 }
 
-static void raise_loopback(void)
-{
-	own_fd sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-
-	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &request) < 0)
-		log_warning("bring up lo: %s", strerror(errno));
-}
-
 void boot_early(struct boot_request *ret)
 {
+	struct err err = { 0 };
 	char line[4096];
 	ssize_t n;
 
@@ -165,7 +155,8 @@ void boot_early(struct boot_request *ret)
 	(void)reboot(RB_DISABLE_CAD);
 	modules_load_all();
 	set_hostname();
-	raise_loopback();
+	if (net_loopback_up(&err) < 0)
+		log_warning("%s", err.text);
 }
 
 /* As busybox's init has it, so that its reboot, poweroff and halt work from any shell. */

@@ -10,14 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -172,18 +169,7 @@ int step_users(struct plan *plan, struct err *err)
 
 /* ---- STAGE_JOIN_NETWORK ------------------------------------------------------------------------ */
 
-/* A namespace without a network was made with us; lo is all there is in it. */
-static int raise_loopback(struct err *err)
-{
-	own_fd sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-
-	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &request) < 0)
-		return err_sys(err, errno, "bring up lo");
-	return 0;
-}
-
-/* Enters the pinned namespace. Before the mount namespace is left to the container, for the pin is
+/* Enters the pinned namespace; one without a network was made with us, and has lo alone. Before the mount namespace is left to the container, for the pin is
  * visible only now; sysfs, mounted later, then shows this network. */
 int step_join_network(struct plan *plan, struct err *err)
 {
@@ -194,7 +180,7 @@ int step_join_network(struct plan *plan, struct err *err)
 	if (net->mode == NET_HOST)
 		return 0;
 	if (net->mode == NET_NONE)
-		return raise_loopback(err);
+		return net_loopback_up(err);
 	plan_pin_path(plan->env, net->mode == NET_CONTAINER ? net->container : plan->spec->name,
 		pin, sizeof pin);
 	fd = open(pin, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
