@@ -39,6 +39,10 @@ static const struct verb verbs[] = {
 		"wait until units have ended; --healthy: are ready" },
 	{ "exec", cmd_exec, "[-it] [-u USER] [-w DIR] [-e KEY=VALUE] NAME COMMAND…",
 		"run a further command in a running container" },
+	{ "run", cmd_run,
+		"[-it] [-v HOST:DIR] [-e KEY=VALUE] [-p PORT:PORT] [-m SIZE] [-u USER] [-w DIR] "
+		"[--name NAME] [--network none|host] [--read-only] [--rm] ROOT|IMAGE [COMMAND…]",
+		"one container in the foreground" },
 	{ "check", cmd_check, "[--strict] [DIR]",
 		"every problem of the units, with file and line" },
 	{ "cat", cmd_cat, "NAME…", "a unit as it holds, and where each line comes from" },
