@@ -65,6 +65,9 @@ struct key {
 	unsigned kinds; /* of units, as KIND() bits; 0: every kind its section is for */
 };
 
+/* How the help of a refused key begins. */
+#define KEY_NOT_SERVED "not served: "
+
 #define KIND(kind) (1U << (kind))
 
 /* [Supervisor] as berth.conf says it. */

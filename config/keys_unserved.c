@@ -56,7 +56,7 @@ static const struct key_word all_words[] = { { "all", 0 }, { "main", 0 }, { "exe
 	{ NULL, 0 } };
 static const struct key_word stop_words[] = { { "stop", 0 }, { "continue", 0 }, { NULL, 0 } };
 
-#define NOT_YET "not served: "
+#define NOT_YET KEY_NOT_SERVED
 #define START_LIMIT                                                                                \
 	"restarts never stop by themselves, their delay grows; write [Service] RestartSteps= and " \
 	"RestartMaxDelaySec="

@@ -117,7 +117,10 @@ static int store_list(const struct store *store, bool need_equals, bool need_key
 		const char *word = words.v[i];
 
 		if (need_equals && !strchr(word, '='))
-			r = err_set(err, EINVAL, "\"%.60s\" is not KEY=VALUE", word);
+			r = err_set(err, EINVAL,
+				"\"%.60s\" is not KEY=VALUE; quote a value that has blanks, as "
+				"\"KEY=a b\"",
+				word);
 		else if (need_key && (*word == '=' || *word == '\0'))
 			r = err_set(err, EINVAL, "\"%.60s\" has no name before the \"=\"", word);
 	}
@@ -131,9 +134,27 @@ static int store_words(const struct store *store, struct err *err)
 	return store_list(store, false, false, err);
 }
 
+/* A word without "=" after one that has it is nearly always the rest of a value with blanks. */
+static int warn_cut_value(const struct store *store, size_t before)
+{
+	const struct draft_list *list = store->field;
+
+	for (size_t i = before + 1; i < list->n; i++)
+		if (strchr(list->v[i - 1].text, '=') && !strchr(list->v[i].text, '='))
+			return problem_at(store->parse->set, false, store->at,
+				"%s: \"%.60s\" has no \"=\", so it takes berth's own value; quote "
+				"a "
+				"value that has blanks, as \"KEY=a b\"",
+				store->key->name, list->v[i].text);
+	return 0;
+}
+
 static int store_env(const struct store *store, struct err *err)
 {
-	return store_list(store, false, true, err);
+	size_t before = ((const struct draft_list *)store->field)->n;
+	int r = store_list(store, false, true, err);
+
+	return r < 0 ? r : warn_cut_value(store, before);
 }
 
 static int store_pairs(const struct store *store, struct err *err)
@@ -453,6 +474,29 @@ static const struct {
 	[TYPE_ulimits] = { store_ulimits, sizeof(struct draft_rlimit[RLIM_NLIMITS]) },
 };
 
+/* podman takes one pair of double quotes off a value that is no list and no command line; systemd
+ * does not. Quotes inside, unescaped, mean that the outer ones are no pair. */
+static int unquoted(struct store *store)
+{
+	static const unsigned kept_types = 1U << TYPE_lines | 1U << TYPE_words | 1U << TYPE_env |
+					   1U << TYPE_pairs | 1U << TYPE_argv | 1U << TYPE_caps |
+					   1U << TYPE_ulimits;
+	const char *section = store->key->section;
+	size_t n = strlen(store->value);
+
+	if (n < 2 || store->value[0] != '"' || store->value[n - 1] != '"' ||
+		(kept_types & 1U << store->key->type))
+		return 0;
+	if (strcmp(section, "Container") != 0 && strcmp(section, "Network") != 0 &&
+		strcmp(section, "Volume") != 0)
+		return 0;
+	for (size_t i = 1; i < n - 1; i++)
+		if (store->value[i] == '"' && store->value[i - 1] != '\\')
+			return 0;
+	store->value = arena_strndup(&store->parse->set->arena, store->value + 1, n - 2);
+	return store->value ? 0 : -ENOMEM;
+}
+
 static int serve(struct store *store)
 {
 	struct parse *parse = store->parse;
@@ -462,6 +506,9 @@ static int serve(struct store *store)
 	int r;
 
 	store->field = base + key->offset;
+	r = unquoted(store);
+	if (r < 0)
+		return r;
 	if (!*store->value) {
 		memset(store->field, 0, types[key->type].size);
 		if (key->type == TYPE_shell)

@@ -89,6 +89,23 @@ static void put_section(const struct key_section *section)
 	(void)puts(".El");
 }
 
+/* The values that are accepted; then follows why no other one is. */
+static void put_words(const struct key_word *words)
+{
+	(void)fputs("Accepted:", stdout);
+	for (const struct key_word *word = words; word->word; word++)
+		(void)printf("%s %s", word == words ? "" : ",", word->word);
+	(void)puts(".\nElse:");
+}
+
+/* Under a heading that says it already, "not served" need not be said again. */
+static const char *plain(const char *help)
+{
+	size_t n = strlen(KEY_NOT_SERVED);
+
+	return strncmp(help, KEY_NOT_SERVED, n) == 0 ? help + n : help;
+}
+
 static void put_unserved(const char *heading, bool refused)
 {
 	(void)printf(".Ss %s\n.Bl -tag -width Ds\n", heading);
@@ -99,13 +116,9 @@ static void put_unserved(const char *heading, bool refused)
 		if (refuses != refused)
 			continue;
 		(void)printf(".It [%s] Cm %s=\n", key->section, key->name);
-		if (key->class == KEY_ONLY) {
-			(void)fputs("Only", stdout);
-			for (const struct key_word *word = key->words; word->word; word++)
-				(void)printf("%s %s", word == key->words ? "" : ",", word->word);
-			(void)puts(".");
-		}
-		put_text(key->help);
+		if (key->class == KEY_ONLY)
+			put_words(key->words);
+		put_text(plain(key->help));
 	}
 	(void)puts(".El");
 }

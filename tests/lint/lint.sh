@@ -32,6 +32,7 @@ tidy() {
 		xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null
 }
 make -s "$1/libberth.a" && step symbols tests/lint/symbols.sh "$1/libberth.a"
-step mandoc mandoc -Tlint -W warning docs/*.8
+make -s "$1/gen/berth.container.5"
+step mandoc mandoc -Tlint -W warning docs/*.8 "$1/gen/berth.container.5"
 step clang-tidy tidy
 exit $bad

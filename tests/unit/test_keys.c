@@ -18,7 +18,7 @@ static const char *const samples[] = {
 	[TYPE_name] = "web",
 	[TYPE_lines] = "one item",
 	[TYPE_words] = "a \"b c\"",
-	[TYPE_env] = "A=b \"C=d e\" F",
+	[TYPE_env] = "F A=b \"C=d e\"",
 	[TYPE_pairs] = "A=b \"C=d e\"",
 	[TYPE_argv] = "/bin/sh -c \"echo ; true\"",
 	[TYPE_entry] = "[\"/bin/sh\", \"-c\"]",
@@ -227,6 +227,32 @@ static void test_problems(void **state)
 	}
 }
 
+static void test_quotes(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_init(&bench, UNIT_CONTAINER, false);
+	assign(&bench, "Container", "HostName", "\"web\"");
+	assert_string_equal(bench.unit.hostname.v, "web");
+	assign(&bench, "Container", "HealthCmd", "\"test -e \\\"/x\\\"\"");
+	assert_string_equal(bench.unit.health_cmd.v.v[2], "test -e \\\"/x\\\"");
+	assign(&bench, "Container", "HealthCmd", "\"test\" -e \"/x\"");
+	assert_string_equal(bench.unit.health_cmd.v.v[2], "\"test\" -e \"/x\"");
+	assign(&bench, "Container", "ReadOnly", "\"yes\"");
+	assert_true(bench.unit.read_only.v);
+	assign(&bench, "Unit", "Description", "\"web\"");
+	assert_string_equal(bench.unit.description.v, "\"web\"");
+	assert_int_equal(bench.set.nproblems, 0);
+	assign(&bench, "Container", "Environment", "HOME");
+	assert_int_equal(bench.set.nproblems, 0);
+	assign(&bench, "Container", "Environment", "RULE=a && b");
+	assert_int_equal(bench.set.nproblems, 1);
+	assert_int_equal(bench.set.nerrors, 0);
+	assert_true(str_starts(bench.set.problems[0].text, "Environment: \"&&\" has no \"=\", "));
+	bench_done(&bench);
+}
+
 static void test_repeat_and_reset(void **state)
 {
 	struct bench bench;
@@ -266,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_rows_are_whole),
 		cmocka_unit_test(test_each_key_takes_a_sample),
 		cmocka_unit_test(test_problems),
+		cmocka_unit_test(test_quotes),
 		cmocka_unit_test(test_repeat_and_reset),
 	};
 
