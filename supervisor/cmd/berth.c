@@ -3,7 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/cmd.h"
@@ -20,6 +22,7 @@ struct cmd_globals cmd_globals;
 static const struct verb verbs[] = {
 	{ "supervise", cmd_supervise, "[--log-level LEVEL]",
 		"keep the declared units running; what runs already is taken up" },
+	{ "init", cmd_init, "", "be process 1 of a machine (as /init, or init=/sbin/berth)" },
 	{ "ps", cmd_ps, "[-a] [-q] [--filter KEY=VALUE] [--json]",
 		"list what runs, or is meant to; -a: all units" },
 	{ "status", cmd_status, "[--json] [NAME…]", "the whole, or units with their last lines" },
@@ -200,6 +203,14 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 	int c;
 
+	/* Kept as it is: a resident executes itself once more with these words. */
+	cmd_globals.argv = calloc((size_t)argc + 1, sizeof *argv);
+	if (!cmd_globals.argv)
+		return cmd_fail(CMD_BERTH, "no memory");
+	memcpy(cmd_globals.argv, argv, (size_t)argc * sizeof *argv);
+	/* The kernel gives process 1 no verb, or words of its command line that are not ours. */
+	if (getpid() == 1 && (argc < 2 || (argv[1][0] != '-' && !verb_find(argv[1]))))
+		return cmd_init(1, no_args);
 	while ((c = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
 		if (c == 'h')
 			return cmd_help(1, no_args);

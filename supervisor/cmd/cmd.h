@@ -23,6 +23,7 @@ enum cmd_exit {
 struct cmd_globals {
 	const char *config_dir;
 	const char *run_dir;
+	char **argv; /* of the process, as it was started */
 };
 extern struct cmd_globals cmd_globals;
 
@@ -74,5 +75,6 @@ int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
+int cmd_init(int argc, char **argv);
 
 #endif

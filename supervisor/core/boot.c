@@ -119,7 +119,7 @@ void boot_parse(const char *command_line, struct boot_request *ret)
 		else if (str_starts(word, "berth.config="))
 			(void)snprintf(ret->config_dir, sizeof ret->config_dir, "%s", value);
 		else if (str_starts(word, "berth.log_level="))
-			(void)log_level_parse(value, &ret->log_level);
+			ret->log_level_given = log_level_parse(value, &ret->log_level) == 0;
 		command_line += n;
 		command_line += *command_line != '\0';
 	}
@@ -135,6 +135,11 @@ static void set_hostname(void)
 	name[strcspn(name, "\n")] = '\0';
 	if (sethostname(name, strlen(name)) < 0)
 		log_warning("set the host name %s: %s", name, strerror(errno));
+}
+
+void boot_proc(void)
+{
+	mount_early(&early_mounts[0]);
 }
 
 void boot_early(struct boot_request *ret)

@@ -13,8 +13,12 @@
 struct boot_request {
 	char config_dir[256]; /* "": the usual places */
 	enum log_level log_level;
+	bool log_level_given;
 	bool rescue;
 };
+
+/* The very first: /proc, without which nothing can be found out. Harmless to repeat. */
+void boot_proc(void);
 
 /*
  * boot_early - from the kernel's hands to a system in which a supervisor can be opened

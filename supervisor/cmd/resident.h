@@ -1,0 +1,12 @@
+/* What the verbs share that stay: supervise, init, run. */
+#ifndef BERTH_CMD_RESIDENT_H
+#define BERTH_CMD_RESIDENT_H
+
+/* berth's program file becomes unreachable for the containers that its processes enter: seal.h. The
+ * process begins anew, once. What cannot be sealed is logged: an old kernel is no reason not to run. */
+void resident_seal(void);
+
+/* The path of berth-worker: beside berth in a build tree, in ../libexec when installed. */
+const char *resident_worker(void);
+
+#endif
