@@ -154,6 +154,9 @@ static void adopt_running(struct service *s, const struct state_record *record, 
 	if (s->sv->tree.fd >= 0)
 		s->w.c.cgroup_fd = cgroup_open(&s->sv->tree, s->leaf);
 	s->m.wanted = true;
+	s->recovered = record->state == SERVICE_STOPPING || record->hash != s->unit->hash
+			       ? RECOVERED_RESTART
+			       : RECOVERED_RUNNING;
 	s->m.hold = record->hold;
 	s->m.arrived = record->arrived;
 	s->m.ready_at = record->ready_at;
@@ -198,11 +201,22 @@ static void adopt_record(struct service *s, const struct state_record *record)
 	case ADOPT_ENDED:
 		restore(s, record);
 		s->m.last = (struct service_exit){ .known = true };
+		s->recovered = RECOVERED_ENDED;
+		s->m.reason = END_EXIT;
+		s->m.stable = record->state == SERVICE_READY &&
+			      clock_monotonic() - record->ready_at >= s->m.spec->stable;
 		service_fail(
 			s, "the main process ended while berth was not there; how is not known");
 		break;
 	case ADOPT_KILL:
 		restore(s, record);
+		if (record->state == SERVICE_KILLING || record->state == SERVICE_DRAINING) {
+			s->recovered = RECOVERED_ENDED;
+			s->m.reason = record->reason;
+			s->m.again = record->reason == END_STOP;
+		} else {
+			s->recovered = RECOVERED_TRY;
+		}
 		break;
 	case ADOPT_FORGET:
 		break;

@@ -41,24 +41,29 @@ static void pull_in(struct service *s)
 			if (!other || other->m.state == SERVICE_DONE ||
 				(other->m.wanted && other->m.state != SERVICE_FAILED))
 				continue;
+			/* A stop by hand of it does not hold any more. */
+			if (other->by_hand && !other->asked) {
+				other->asked = true;
+				wanted_save(other);
+			}
 			start_one(other);
 			pull_in(other);
 		}
 }
 
-/* At boot nothing that was stopped by hand is pulled in. */
-void service_begin(struct service *s)
+void service_mark_needed(struct service *s)
 {
 	const struct unit_list *lists[] = { &s->unit->requires, &s->unit->wants };
 
-	start_one(s);
+	if (s->needed || (s->by_hand && !s->asked))
+		return;
+	s->needed = true;
 	for (size_t k = 0; k < 2; k++)
 		for (size_t i = 0; i < lists[k]->n; i++) {
 			struct service *other = service_of_unit(s->sv, lists[k]->v[i]);
 
-			if (other && !other->m.wanted && !other->by_hand &&
-				other->m.state == SERVICE_INACTIVE)
-				service_begin(other);
+			if (other)
+				service_mark_needed(other);
 		}
 }
 

@@ -38,6 +38,15 @@ struct probe {
 	bool expired;
 };
 
+/* What recovery found; begin_all makes the first step of it. */
+enum recovered {
+	RECOVERED_NOTHING,
+	RECOVERED_RUNNING, /* adopted */
+	RECOVERED_RESTART, /* adopted, but its definition changed, or a restart was under way */
+	RECOVERED_ENDED,   /* its run is over: the restart policy decides */
+	RECOVERED_TRY,     /* it was on its way up, or waiting for the next try: that try is now */
+};
+
 struct service {
 	struct supervisor *sv;
 	struct unit *unit;
@@ -55,6 +64,8 @@ struct service {
 
 	bool by_hand; /* `asked` is from a start or stop by hand, not from [Install] */
 	bool asked;   /* to run */
+	bool needed;  /* asked for, or required or wanted by one that is */
+	enum recovered recovered;
 	bool stop_queued;
 	bool changed;    /* watchers are to be told */
 	uint64_t serial; /* of requests by hand */
@@ -127,8 +138,8 @@ bool service_has_pid(const struct service *s, pid_t pid);
 int service_watch_leader(struct service *s);
 
 /* request.c */
-/* At boot: with what it needs, except what was stopped by hand. */
-void service_begin(struct service *s);
+/* Marks it and what it needs, except what was stopped by hand. */
+void service_mark_needed(struct service *s);
 /* Not wanted from now on; the stop itself comes when those after it are gone. */
 void service_stop_queue(struct service *s);
 

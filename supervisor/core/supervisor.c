@@ -559,24 +559,59 @@ static int make_services(struct supervisor *sv, struct err *err)
 	return 0;
 }
 
+/* The run that was found ended goes through the machine as if we had seen its end. */
+static void begin_ended(struct service *s)
+{
+	s->m.wanted = true;
+	s->m.state = SERVICE_DRAINING;
+	service_dispatch(s, EVENT_GONE);
+}
+
+static void begin_one(struct service *s)
+{
+	switch (s->recovered) {
+	case RECOVERED_RUNNING:
+		return;
+	case RECOVERED_RESTART:
+		service_dispatch(s, EVENT_RESTART);
+		return;
+	case RECOVERED_ENDED:
+		begin_ended(s);
+		return;
+	case RECOVERED_TRY:
+		/* With the delays that it had come to. */
+		s->m.wanted = true;
+		s->m.state = SERVICE_BACKOFF;
+		service_dispatch(s, EVENT_TIMEOUT);
+		return;
+	case RECOVERED_NOTHING:
+		break;
+	}
+	/* A result of this boot is kept. */
+	if (s->m.state != SERVICE_DONE && s->m.state != SERVICE_FAILED)
+		service_dispatch(s, EVENT_START);
+}
+
 static void begin_all(struct supervisor *sv)
 {
 	size_t idle = 0;
 
+	for (size_t i = 0; i < sv->nservices; i++)
+		if (sv->services[i].asked)
+			service_mark_needed(&sv->services[i]);
 	for (size_t i = 0; i < sv->nservices; i++) {
 		struct service *s = &sv->services[i];
 
-		if (!s->asked) {
+		if (s->m.state == SERVICE_UNKILLABLE) {
+			s->m.wanted = s->m.again = s->needed;
+			service_check_gone(s);
+		} else if (s->needed) {
+			begin_one(s);
+		} else {
 			idle += !s->by_hand;
-			/* Asked to stop when we died, or not installed any more. */
-			if (machine_alive(&s->m))
-				service_stop_queue(s);
-			continue;
+			/* Asked to stop when we died, or not needed any more. */
+			service_stop_queue(s);
 		}
-		/* A result of this boot is kept. */
-		if (s->m.state == SERVICE_DONE || s->m.state == SERVICE_FAILED)
-			continue;
-		service_begin(s);
 	}
 	if (idle)
 		log_notice(
