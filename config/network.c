@@ -27,10 +27,10 @@ static bool subnet_trim(struct net_addr *subnet)
 
 	for (size_t i = 0; i < size; i++) {
 		unsigned kept = subnet->prefix > i * 8 ? subnet->prefix - (unsigned)(i * 8) : 0;
-		uint8_t mask = kept >= 8 ? 0xff : (uint8_t)(0xff00 >> kept);
+		uint8_t mask = (uint8_t)(kept >= 8 ? 0xff : 0xff00 >> kept);
 
 		trimmed |= (subnet->bytes[i] & ~mask) != 0;
-		subnet->bytes[i] &= mask;
+		subnet->bytes[i] = (uint8_t)(subnet->bytes[i] & mask);
 	}
 	return trimmed;
 }

@@ -130,6 +130,15 @@ struct unit_set {
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err);
 void unit_set_done(struct unit_set *set);
 
+/*
+ * unit_set_store_leases - STATE_DIR/leases/NETWORK says who has which address
+ *
+ * Needs: a set without errors that is now in force. Gives: one file for each network, replaced as a
+ *        whole and only when it changes; units that are gone are gone from it.
+ * Blocks: on the disk. Fails: mkdir, write, with words; addresses then come from the hash again.
+ */
+int unit_set_store_leases(const struct unit_set *set, struct err *err);
+
 /* By "web", "web.container", "web.service" or ContainerName=. NULL: none. */
 struct unit *unit_find(const struct unit_set *set, const char *name);
 

@@ -257,6 +257,36 @@ static void test_graph(void **state)
 	unit_dir_close(&dir);
 }
 
+/* An address that was stored stays, whoever comes; one whose unit is gone is free again. */
+static void test_leases(void **state)
+{
+	struct unit_dir dir;
+	struct net_addr first;
+	char path[256];
+	char text[200];
+	FILE *file;
+
+	(void)state;
+	LOAD(&dir, { "lan.network", "[Network]\nSubnet=10.9.0.0/29\n" },
+		{ "web.container", WEB "Network=lan.network\n" });
+	first = find(&dir, "web")->spec->net.ifaces[0].addr4;
+	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
+	(void)snprintf(path, sizeof path, "%s/state/leases/lan", dir.path);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof text, file));
+	assert_int_equal(fclose(file), 0);
+	assert_true(strncmp(text, "10.9.0.", 7) == 0 && strstr(text, " web\n"));
+	unit_dir_write(&dir, "a.container", WEB "Network=lan.network\n");
+	unit_dir_write(&dir, "b.container", WEB "Network=lan.network\n");
+	unit_dir_write(&dir, "c.container", WEB "Network=lan.network\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_equal(dir.set.nerrors, 0);
+	assert_true(net_addr_equal(&find(&dir, "web")->spec->net.ifaces[0].addr4, &first));
+	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
+	unit_dir_close(&dir);
+}
+
 /* A comment, another order or a new sibling changes no hash; a value does. */
 static void test_hash(void **state)
 {
@@ -340,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_security_and_limits),
 		cmocka_unit_test(test_graph),
+		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_cat),
 		cmocka_unit_test(test_no_directory),

@@ -1,0 +1,92 @@
+/* The addresses that were given out, kept for the next start. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/unit.h"
+#include "netns/net.h"
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
+
+enum { LEASE_FILE_MAX = 256 * 1024 };
+
+/* Both families of everybody on one network: at most two leases for each interface. */
+static size_t leases_of(
+	const struct unit_set *set, const struct net_bridge *bridge, struct net_lease *leases)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct unit *unit = &set->units[i];
+
+		for (size_t k = 0; unit->spec && k < unit->spec->net.nifaces; k++) {
+			const struct net_iface *iface = &unit->spec->net.ifaces[k];
+
+			if (iface->bridge != bridge)
+				continue;
+			if (iface->addr4.family)
+				leases[n++] = (struct net_lease){ .unit = unit->stem,
+					.addr = iface->addr4 };
+			if (iface->addr6.family)
+				leases[n++] = (struct net_lease){ .unit = unit->stem,
+					.addr = iface->addr6 };
+		}
+	}
+	return n;
+}
+
+static size_t ifaces_count(const struct unit_set *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->nunits; i++)
+		n += set->units[i].spec ? set->units[i].spec->net.nifaces : 0;
+	return n;
+}
+
+static int network_store(
+	const struct unit_set *set, const struct net_bridge *bridge, int dirfd, struct arena *tmp)
+{
+	struct net_lease *leases = arena_alloc(tmp, (2 * ifaces_count(set) + 1) * sizeof *leases);
+	char *text = arena_alloc(tmp, LEASE_FILE_MAX);
+	char *old = arena_alloc(tmp, LEASE_FILE_MAX);
+	ssize_t n;
+
+	if (!leases || !text || !old)
+		return -ENOMEM;
+	n = net_lease_print(leases, leases_of(set, bridge, leases), text, LEASE_FILE_MAX);
+	if (n < 0)
+		return (int)n;
+	/* Flash wears: what is the same is not written again. */
+	if (file_read_at(dirfd, bridge->name, old, LEASE_FILE_MAX) == n && strcmp(old, text) == 0)
+		return 0;
+	return file_replace_at(dirfd, bridge->name, text, (size_t)n, 0644, 1);
+}
+
+int unit_set_store_leases(const struct unit_set *set, struct err *err)
+{
+	char path[4096];
+	own_fd dir = -1;
+	int r;
+
+	if (set->nbridges == 0)
+		return 0;
+	(void)snprintf(path, sizeof path, "%s/leases", set->conf.state_dir);
+	r = path_mkdirs(path, 0755);
+	if (r < 0)
+		return err_sys(err, -r, "mkdir %s", path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(err, errno, "open %s", path);
+	for (size_t i = 0; i < set->nbridges; i++) {
+		struct arena tmp = { 0 };
+
+		r = network_store(set, set->bridges[i], dir, &tmp);
+		arena_done(&tmp);
+		if (r < 0)
+			return err_sys(err, -r, "write %s/%s", path, set->bridges[i]->name);
+	}
+	return 0;
+}
