@@ -18,6 +18,7 @@ static const struct row {
 	{ "--cap-add", "[Container] AddCapability=", true, NULL },
 	{ "--cap-drop", "[Container] DropCapability=", true, NULL },
 	{ "--cpu-quota", "[Service] CPUQuota=", true, NULL },
+	{ "--cpu-shares", "[Service] CPUWeight=", true, NULL },
 	{ "--cpus", "[Service] CPUQuota=", true, NULL },
 	{ "--device", "[Container] AddDevice=", true, NULL },
 	{ "--dns", "[Container] DNS=", true, NULL },
@@ -41,7 +42,7 @@ static const struct row {
 	{ "-l", "[Container] Label=", true, NULL },
 	{ "--memory", "[Service] MemoryMax=", true, NULL },
 	{ "-m", "[Service] MemoryMax=", true, NULL },
-	{ "--memory-reservation", "[Service] MemoryHigh=", true, NULL },
+	{ "--no-healthcheck", "[Container] HealthCmd=none", false, NULL },
 	{ "--name", "[Container] ContainerName=", true, NULL },
 	{ "--network", "[Container] Network=", true, NULL },
 	{ "--net", "[Container] Network=", true, NULL },
@@ -69,6 +70,17 @@ static const struct row {
 	{ "--log-driver", NULL, true, "berth's own log is always written" },
 	{ "--log-opt", NULL, true, "berth's own log is always bounded" },
 	{ "--pull", NULL, true, "nothing is ever pulled" },
+	{ "--memory-reservation", NULL, true, "memory is not reserved; limit the other units" },
+	{ "--memory-swap", NULL, true,
+		"it counts memory and swap; [Service] MemorySwapMax= counts swap alone" },
+	{ "--privileged", NULL, false,
+		"name what is needed with [Container] AddCapability=, AddDevice=, Unmask=" },
+	{ "--userns", NULL, true, "user namespaces are not made; [Container] User= is served" },
+	{ "--pid", NULL, true, "every container has processes of its own" },
+	{ "--ipc", NULL, true, "every container has IPC of its own" },
+	{ "--uts", NULL, true, "every container has a host name of its own" },
+	{ "--cgroup-parent", NULL, true, "every container is below berth's own cgroup" },
+	{ "--mount", NULL, true, "[Container] Volume= and Tmpfs= are served" },
 	{ "--rm", NULL, false, "a container is always new at its start" },
 	{ "--replace", NULL, false, "a container is always new at its start" },
 	{ "--detach", NULL, false, "berth supervises it" },
@@ -110,7 +122,8 @@ static bool security_opt(const char *value, struct strbuf *advice)
 	return false;
 }
 
-/* "1.5" CPUs are 150 %; a quota of N microseconds is for periods of 100 ms. */
+/* "1.5" CPUs are 150 %; a quota of N microseconds is for periods of 100 ms; 1024 shares are the
+ * default, as weight 100 is. */
 static void add_value(const struct row *row, const char *value, struct strbuf *advice)
 {
 	char text[48];
@@ -124,6 +137,12 @@ static void add_value(const struct row *row, const char *value, struct strbuf *a
 			strbuf_add(advice, "%llu%%", (unsigned long long)(n * 100 + 512) / 1024);
 			return;
 		}
+	} else if (strcmp(row->arg, "--cpu-shares") == 0 && num_u64(value, &n) == 0 &&
+		   n < UINT32_MAX) {
+		strbuf_add(advice, "%llu", (unsigned long long)(n * 100 + 1023) / 1024);
+		return;
+	} else if (strcmp(row->arg, "--no-healthcheck") == 0) {
+		return;
 	} else if (strcmp(row->arg, "--cpu-quota") == 0 && num_u64(value, &n) == 0) {
 		strbuf_add(advice, "%llu%%", (unsigned long long)(n / 1000));
 		return;

@@ -217,7 +217,11 @@ static void test_podman_args(void **state)
 		{ "-v /a:/b:ro", "[Container] Volume=/a:/b:ro" },
 		{ "--security-opt no-new-privileges:true", "[Container] NoNewPrivileges=yes" },
 		{ "--security-opt=seccomp=/x.json", "[Container] SeccompProfile=/x.json" },
-		{ "--privileged", "nothing for --privileged (berth has no such key)" },
+		{ "--cpu-shares 512 --no-healthcheck",
+			"[Service] CPUWeight=50; [Container] HealthCmd=none" },
+		{ "--privileged", "nothing for --privileged (name what is needed with [Container] "
+				  "AddCapability=, AddDevice=, Unmask=)" },
+		{ "--gpus=all", "nothing for --gpus=all (berth has no such key)" },
 		{ "--rm", "nothing for --rm (a container is always new at its start)" },
 		{ "-p", "[Container] PublishPort=yes" },
 	};
