@@ -85,7 +85,7 @@ until_true() {
 }
 is() { [ "$(field "$1" state)" = "$2" ]; }
 address() { nsenter -t "$(field "$1" pid)" -n ip -4 -o addr show scope global 2>/dev/null | awk '{ sub("/.*", "", $4); print $4; exit }'; }
-ask() { berth exec asker wget -q -T 2 -O - "http://web/" 2>"$demo/ask.err"; }
+ask() { berth exec asker timeout 5 wget -q -O - "http://web/" 2>"$demo/ask.err"; }
 # A connection to a port, by the shell itself: nothing to start, so nothing is added to the time.
 answers() { (exec 3<>"/dev/tcp/$1/80") 2>/dev/null; }
 
@@ -105,6 +105,7 @@ write_units() {
 		Rootfs=$root
 		Exec=httpd -f -p 80 -h /www
 		Network=demo.network
+		RunInit=yes
 		[Service]
 		Restart=always
 		[Install]
@@ -194,7 +195,7 @@ inside() {
 
 	step "7. Everything is stopped"
 	berth stop --all >"$demo/stop" 2>&1 || give_up "berth stop --all: $(cat "$demo/stop")"
-	kill -TERM "$supervisor"
+	kill -INT "$supervisor"
 	wait "$supervisor" 2>/dev/null
 	left=$(ps -eo ppid=,stat=,args= | awk '$1 == 1 && $2 !~ /^Z/' | grep -c -v run-demo.sh)
 	links=$(ip -o link | grep -c -v ': lo:')
