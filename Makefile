@@ -176,6 +176,8 @@ build/fuzz/%: tests/fuzz/%.c $(base_src) $(leaf_src) $(config_src)
 	clang -std=c17 -D_GNU_SOURCE -I. $(berth_cflags) $(FUZZ_FLAGS) -o $@ $^ $(berth_libs)
 
 build/fuzz/fuzz_passwd: supervisor/runtime/users.c
+build/fuzz/fuzz_varlink: FUZZ_FLAGS += -DBERTH_VERSION='"$(VERSION)"'
+build/fuzz/fuzz_varlink: supervisor/core/varlink.c supervisor/core/loop.c
 
 fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_bin)
@@ -187,7 +189,7 @@ format: ## let clang-format rewrite the tree
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 compdb: ## compile_commands.json for editors and clang-tidy
-	@tests/lint/compdb.sh '$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags)' > compile_commands.json
+	@tests/lint/compdb.sh '$(subst ','\'',$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags))' > compile_commands.json
 
 install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth

@@ -49,9 +49,6 @@ int cmd_usage(const char *verb, const char *fmt, ...) __attribute__((format(prin
 /* "berth: TEXT" on stderr; gives `code`, to be returned. */
 int cmd_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* berth-worker: beside this program, or in ../libexec. Static; never NULL. */
-const char *cmd_worker_path(void);
-
 /*
  * Verbs: argv[0] is "berth VERB". Each gives an exit code and may leave memory and descriptors to
  * the end of the process.

@@ -92,12 +92,14 @@ int cmd_ps(int argc, char **argv)
 	units = show_units(&offline, &err);
 	if (!units)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
-	json_array_foreach(units, i, unit) if (shown(&ps, unit))(void)
-		json_array_append(kept, (json_t *)(size_t)unit);
+	for (i = 0; (unit = json_array_get(units, i)); i++)
+		if (shown(&ps, unit))
+			(void)json_array_append(kept, (json_t *)(size_t)unit);
 	if (ps.json)
 		show_json(kept);
 	else if (ps.quiet)
-		json_array_foreach(kept, i, unit) puts(show_text(unit, "name"));
+		for (i = 0; (unit = json_array_get(kept, i)); i++)
+			puts(show_text(unit, "name"));
 	else
 		show_table(kept);
 	return CMD_OK;

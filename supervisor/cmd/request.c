@@ -5,6 +5,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/base/num.h"
 #include "supervisor/base/signals.h"
+#include "supervisor/base/str.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/show.h"
 
@@ -31,7 +32,10 @@ static void tell_failure(const char *verb, const json_t *result, const char *sin
 			name, state);
 		return;
 	}
-	(void)cmd_fail(0, "%s: cannot %s: %s", name, verb, *failure ? failure : state);
+	if (str_starts(failure, "cannot "))
+		(void)cmd_fail(0, "%s: %s", name, failure);
+	else
+		(void)cmd_fail(0, "%s: cannot %s: %s", name, verb, *failure ? failure : state);
 	if (show_log_tail(stderr, name, FAILURE_LINES, since, "  | "))
 		(void)cmd_fail(
 			0, "%s: above are its last lines; 'berth why %s' says more", name, name);
@@ -47,8 +51,8 @@ static json_t *every_name(struct client *client, struct err *err)
 
 	if (client_call(client, "List", NULL, &answer, err) < 0)
 		return NULL;
-	json_array_foreach(json_object_get(answer, "units"), i, unit)(void)
-		json_array_append_new(names, json_string(show_text(unit, "unit")));
+	for (i = 0; (unit = json_array_get(json_object_get(answer, "units"), i)); i++)
+		(void)json_array_append_new(names, json_string(show_text(unit, "unit")));
 	json_decref(answer);
 	return names;
 }
@@ -86,8 +90,7 @@ static int request(int argc, char **argv, const char *verb, const char *method)
 			      json_pack("{s:o,s:b}", "names", names, "no_block", (int)no_block),
 			      &answer, &err) < 0)
 		return client_fail(&client, &err);
-	json_array_foreach(json_object_get(answer, "results"), i, result)
-	{
+	for (i = 0; (result = json_array_get(json_object_get(answer, "results"), i)); i++) {
 		const char *outcome = show_text(result, "outcome");
 
 		if (strcmp(outcome, "done") == 0 || (no_block && strcmp(outcome, "pending") == 0))
@@ -150,8 +153,7 @@ static int told(const json_t *answer, bool healthy)
 	const json_t *unit;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "units"), i, unit)
-	{
+	for (i = 0; (unit = json_array_get(json_object_get(answer, "units"), i)); i++) {
 		const char *state = show_text(unit, "state");
 
 		if (healthy && (strcmp(state, "failed") == 0 || strcmp(state, "inactive") == 0 ||

@@ -21,6 +21,7 @@
 #include "supervisor/base/path.h"
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/cmd/resident.h"
 #include "supervisor/cmd/terminal.h"
 #include "supervisor/core/supervisor.h"
 
@@ -372,7 +373,7 @@ static bool on_signal(struct supervisor *sv, int signal, void *data)
 static int run_set(struct run *run)
 {
 	struct supervisor_options options = { .set = &run->set,
-		.worker = cmd_worker_path(),
+		.worker = resident_worker(),
 		.foreground = true,
 		.in = run->input && !run->tty ? STDIN_FILENO : -1,
 		.out = run->tty ? -1 : STDOUT_FILENO,

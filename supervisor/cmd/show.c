@@ -40,8 +40,7 @@ json_t *show_find(const json_t *units, const char *name)
 	json_t *unit;
 	size_t i;
 
-	json_array_foreach(units, i, unit)
-	{
+	for (i = 0; (unit = json_array_get(units, i)); i++) {
 		const char *id = show_text(unit, "unit");
 		size_t stem = strcspn(name, ".");
 
@@ -96,9 +95,12 @@ static struct show_buf span(uint64_t from, uint64_t to)
 {
 	struct show_buf ret = { "-" };
 
-	if (from && to)
-		(void)snprintf(ret.text, sizeof ret.text, "%s",
-			clock_span(to > from ? to - from : 0).text);
+	uint64_t ns = to > from ? to - from : 0;
+
+	if (from && to && ns >= NSEC_PER_SEC && ns < 10 * NSEC_PER_SEC)
+		(void)snprintf(ret.text, sizeof ret.text, "%.1fs", (double)ns / 1e9);
+	else if (from && to)
+		(void)snprintf(ret.text, sizeof ret.text, "%s", clock_span(ns).text);
 	return ret;
 }
 
@@ -180,7 +182,7 @@ struct show_buf show_list(const json_t *array)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(array, i, item)
+	for (i = 0; (item = json_array_get(array, i)); i++)
 		strbuf_add(&buf, "%s%s", i ? ", " : "", json_string_value(item));
 	if (!buf.used)
 		strbuf_add(&buf, "-");
@@ -253,8 +255,7 @@ void show_table(const json_t *units)
 
 	for (enum column c = 0; c < COLUMNS; c++) {
 		width[c] = strlen(titles[c]);
-		json_array_foreach(units, i, unit)
-		{
+		for (i = 0; (unit = json_array_get(units, i)); i++) {
 			size_t n = strlen(cell(unit, c).text);
 
 			width[c] = n > width[c] ? n : width[c];
@@ -263,8 +264,7 @@ void show_table(const json_t *units)
 	for (enum column c = 0; c < COLUMNS; c++)
 		printf("%-*s", c == COLUMNS - 1 ? 0 : (int)width[c] + 2, titles[c]);
 	putchar('\n');
-	json_array_foreach(units, i, unit)
-	{
+	for (i = 0; (unit = json_array_get(units, i)); i++) {
 		for (enum column c = 0; c < COLUMNS; c++)
 			printf("%-*s", c == COLUMNS - 1 ? 0 : (int)width[c] + 2,
 				cell(unit, c).text);

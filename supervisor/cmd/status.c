@@ -48,7 +48,7 @@ static void print_unit(const json_t *unit)
 	line("last run", show_exit(unit).text);
 	line("failure", show_text(unit, "failure"));
 	line("last probe", show_text(unit, "health_text"));
-	line("not enforced", show_text(unit, "dropped"));
+	line("limits", show_text(unit, "dropped"));
 	puts("");
 	if (!show_log_tail(stdout, show_text(unit, "name"), STATUS_LINES, NULL, "    "))
 		puts("    (nothing in its log)");
@@ -70,7 +70,7 @@ static void print_supervisor(void)
 			show_int(status, "pid"), show_text(status, "state_dir"));
 		if (*show_text(status, "shutting_down"))
 			printf("shutting down: %s\n", show_text(status, "shutting_down"));
-		json_array_foreach(json_object_get(status, "notes"), i, note)
+		for (i = 0; (note = json_array_get(json_object_get(status, "notes"), i)); i++)
 			printf("note: %s\n", json_string_value(note));
 		puts("");
 	}

@@ -16,6 +16,8 @@ static void advise(const json_t *unit)
 	const json_t *last = json_object_get(unit, "last_exit");
 	const char *name = show_text(unit, "name");
 
+	if (!last) /* it never ran, so it said nothing */
+		return;
 	if (json_is_true(json_object_get(last, "oom")))
 		printf("It needs more memory than it may have: raise Memory= (MemoryMax=) in %s, "
 		       "or "
@@ -205,7 +207,7 @@ int cmd_why(int argc, char **argv)
 		if (strcmp(states[i].state, show_text(unit, "state")) == 0)
 			states[i].say(unit);
 	if (has(unit, "dropped"))
-		printf("Not enforced on this machine: %s.\n", show_text(unit, "dropped"));
+		printf("On this machine: %s.\n", show_text(unit, "dropped"));
 	if (offline)
 		puts("No supervisor runs, so nothing would start it again: 'berth supervise' "
 		     "does.");

@@ -187,31 +187,29 @@ int logfile_tail(const char *log_dir, const char *name, uint64_t lines, const ch
 	logfile_fn *fn, void *data, struct logfile_place *ret_place, struct err *err)
 {
 	struct reading reading = { .since = since, .fn = fn, .data = data };
-	own_mem struct segments *all = malloc(sizeof *all);
+	struct segments all;
 	own_fd dir = dir_open(log_dir, name);
 	struct logfile_place place;
 	int r = 0;
 
 	if (dir < 0)
 		return err_sys(err, -dir, "read the logs of %s in %s", name, log_dir);
-	if (!all)
-		return err_sys(err, ENOMEM, "read the logs of %s", name);
-	r = list(dir, all);
+	r = list(dir, &all);
 	if (r < 0)
 		return err_sys(err, -r, "read the logs of %s in %s", name, log_dir);
-	for (size_t i = first_place(dir, all, lines, &place); i < all->n && r == 0; i++) {
-		own_fd fd = segment_open(dir, all->seq[i]);
+	for (size_t i = first_place(dir, &all, lines, &place); i < all.n && r == 0; i++) {
+		own_fd fd = segment_open(dir, all.seq[i]);
 
 		if (fd >= 0)
 			r = read_lines(fd, &place.offset, &reading);
-		if (i + 1 < all->n)
+		if (i + 1 < all.n)
 			place.offset = 0;
-		place.seq = all->seq[i];
+		place.seq = all.seq[i];
 	}
-	if (all->n && !place.seq) { /* lines is 0: only what comes from now on */
-		own_fd fd = segment_open(dir, all->seq[all->n - 1]);
+	if (all.n && !place.seq) { /* lines is 0: only what comes from now on */
+		own_fd fd = segment_open(dir, all.seq[all.n - 1]);
 
-		place.seq = all->seq[all->n - 1];
+		place.seq = all.seq[all.n - 1];
 		place.offset = fd < 0 ? 0 : (uint64_t)lseek(fd, 0, SEEK_END);
 	}
 	if (ret_place)
@@ -222,13 +220,13 @@ int logfile_tail(const char *log_dir, const char *name, uint64_t lines, const ch
 /* The lowest segment above `seq`; 0: none. */
 static uint64_t next_after(int dirfd, uint64_t seq)
 {
-	own_mem struct segments *all = malloc(sizeof *all);
+	struct segments all;
 
-	if (!all || list(dirfd, all) < 0)
+	if (list(dirfd, &all) < 0)
 		return 0;
-	for (size_t i = 0; i < all->n; i++)
-		if (all->seq[i] > seq)
-			return all->seq[i];
+	for (size_t i = 0; i < all.n; i++)
+		if (all.seq[i] > seq)
+			return all.seq[i];
 	return 0;
 }
 

@@ -333,7 +333,6 @@ static size_t prefix_make(char *prefix, const char *label, uint64_t realtime)
 	uint64_t second = realtime / NSEC_PER_SEC;
 	uint32_t nsec = (uint32_t)(realtime % NSEC_PER_SEC);
 	size_t n = 20;
-	size_t nlabel = strlen(label);
 
 	if (second != out.second || !out.date[0]) {
 		memcpy(out.date, clock_rfc3339(second * NSEC_PER_SEC).text, n);
@@ -343,12 +342,7 @@ static size_t prefix_make(char *prefix, const char *label, uint64_t realtime)
 	for (int i = 8; i >= 0; i--, nsec /= 10)
 		prefix[n + (size_t)i] = (char)('0' + nsec % 10);
 	n += 9;
-	prefix[n++] = 'Z';
-	prefix[n++] = ' ';
-	memcpy(prefix + n, label, nlabel);
-	n += nlabel;
-	prefix[n++] = ' ';
-	return n;
+	return n + (size_t)snprintf(prefix + n, LOG_PREFIX_SIZE + 8 - n, "Z %s ", label);
 }
 
 static void record_put(struct log_store *store, const char *prefix, size_t nprefix, char flag,

@@ -355,19 +355,20 @@ static void dispatch(struct process *p, const struct epoll_event *events, int n)
 
 int logwriter_main(int listener, const char *run_dir, const char *log_dir)
 {
-	own_mem struct process *p = calloc(1, sizeof *p);
+	static struct process process; /* 72 KiB: no stack's business */
+	struct process *p = &process;
 	own_fd lock = lock_take(run_dir);
 	own_fd epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event events[64];
 	bool more = false;
 
-	if (!p || lock < 0 || epoll < 0)
+	if (lock < 0 || epoll < 0)
 		return 1;
-	*p = (struct process){ .run_dir = run_dir,
-		.log_dir = log_dir,
-		.epoll = epoll,
-		.listener = listener,
-		.connection = -1 };
+	p->run_dir = run_dir;
+	p->log_dir = log_dir;
+	p->epoll = epoll;
+	p->listener = listener;
+	p->connection = -1;
 	watch(p, listener, EPOLLIN, WATCH_LISTENER);
 	while (!p->quit && (more || !is_alone(p))) {
 		int n = epoll_wait(epoll, events, 64, more ? 0 : -1);

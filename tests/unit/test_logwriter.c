@@ -84,7 +84,7 @@ static void feed(struct log_stream *stream, struct log_store *store, const char 
 	static char buffer[LOG_LINE_MAX + 64 * 1024];
 	size_t n = strlen(text);
 
-	memcpy(buffer + LOG_LINE_MAX, text, n);
+	(void)snprintf(buffer + LOG_LINE_MAX, sizeof buffer - LOG_LINE_MAX, "%s", text);
 	/* 2026-11-22T10:20:38.000000042Z */
 	log_stream_feed(stream, store, buffer + LOG_LINE_MAX, n, 1795342838000000042ULL, end);
 }
