@@ -43,6 +43,7 @@ enum recovered {
 	RECOVERED_NOTHING,
 	RECOVERED_RUNNING, /* adopted */
 	RECOVERED_RESTART, /* adopted, but its definition changed, or a restart was under way */
+	RECOVERED_FAILING, /* adopted while it was being stopped for not being healthy, or ready */
 	RECOVERED_ENDED,   /* its run is over: the restart policy decides */
 	RECOVERED_TRY,     /* it was on its way up, or waiting for the next try: that try is now */
 };

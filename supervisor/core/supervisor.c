@@ -575,6 +575,9 @@ static void begin_one(struct service *s)
 	case RECOVERED_RESTART:
 		service_dispatch(s, EVENT_RESTART);
 		return;
+	case RECOVERED_FAILING:
+		service_dispatch(s, EVENT_UNHEALTHY);
+		return;
 	case RECOVERED_ENDED:
 		begin_ended(s);
 		return;
