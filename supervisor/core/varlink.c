@@ -398,10 +398,9 @@ static void call_dispatch(struct varlink_call *call, const char *name, const jso
 		call->method->run(call, parameters, interface->data);
 }
 
-/* One whole message. What is no call at all costs the connection. */
-static void request(struct connection *c, const char *text, size_t n, bool with_fds)
+/* One whole message, taken. What is no call at all costs the connection. */
+static void request(struct connection *c, json_t *message, bool with_fds)
 {
-	json_t *message = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *parameters = json_object_get(message, "parameters");
 	const char *name = json_string_value(json_object_get(message, "method"));
 	struct varlink_call *call = NULL;
@@ -434,18 +433,13 @@ static void requests(struct connection *c)
 		(end = memchr(c->in, '\0', c->nin))) {
 		size_t n = (size_t)(end - c->in) + 1;
 		bool with_fds = c->nfds && c->fds_at < n;
-		own_mem char *text = malloc(n);
+		json_t *message = json_loadb(c->in, n - 1, JSON_REJECT_DUPLICATES, NULL);
 
-		if (!text) {
-			hang_up(c);
-			return;
-		}
-		memcpy(text, c->in, n);
 		c->nin -= n;
 		memmove(c->in, c->in + n, c->nin);
 		if (!with_fds && c->nfds)
 			c->fds_at -= n;
-		request(c, text, n - 1, with_fds);
+		request(c, message, with_fds);
 	}
 	if (c->sock >= 0 && !c->nin)
 		input_free(c);
@@ -587,13 +581,10 @@ void varlink_server_close(struct varlink_server *server)
 		return;
 	loop_remove(server->loop, &server->watch);
 	fd_close(&server->sock);
-	while (server->connections) {
-		struct connection *c = server->connections;
-
+	for (struct connection *c; (c = server->connections);) {
+		server->connections = c->next;
 		hang_up(c);
-		c->busy = false;
-		if (!reap(c))
-			break;
+		free(c);
 	}
 	free(server);
 }
