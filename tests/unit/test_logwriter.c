@@ -23,6 +23,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
 #include "supervisor/base/unixsock.h"
+#include "supervisor/core/logfile.h"
 #include "supervisor/core/logstore.h"
 #include "supervisor/core/logwriter.h"
 
@@ -241,6 +242,67 @@ static void test_drops_are_counted(void **state)
 	assert_non_null(strstr(text, " stdout F after\n"));
 }
 
+/* ---- reading back ----------------------------------------------------------------------------- */
+
+struct heard {
+	char text[4096];
+	size_t n, lines;
+};
+
+static int hear_line(const struct log_record *record, void *data)
+{
+	struct heard *heard = data;
+
+	heard->n += (size_t)snprintf(heard->text + heard->n, sizeof heard->text - heard->n, "%.*s,",
+		(int)record->n, record->text);
+	heard->lines++;
+	return 0;
+}
+
+/* The last lines across segments, then what comes after them, also across segments. */
+static void test_tail_and_more(void **state)
+{
+	const char *dir = ((struct place *)*state)->dir;
+	struct log_stream stream = { .label = "stdout" };
+	struct logfile_place place;
+	struct heard heard = { 0 };
+	struct log_store store;
+	char line[32];
+
+	assert_int_equal(
+		logfile_tail(dir, "web", 5, NULL, hear_line, &heard, &place, NULL), -ENOENT);
+	assert_int_equal(
+		logfile_tail(dir, "../web", 5, NULL, hear_line, &heard, &place, NULL), -EINVAL);
+	assert_int_equal(log_store_open(&store, dir, "web", LOG_SEGMENT_MIN, 9, NULL), 0);
+	for (int i = 0; i < 2000; i++) { /* 100 kB: two segments */
+		(void)snprintf(line, sizeof line, "%d\n", i);
+		feed(&stream, &store, line, false);
+	}
+	assert_true(store.seq == 2);
+	assert_int_equal(logfile_tail(dir, "web", 3, NULL, hear_line, &heard, &place, NULL), 0);
+	assert_string_equal(heard.text, "1997,1998,1999,");
+	heard = (struct heard){ 0 };
+	assert_int_equal(
+		logfile_tail(dir, "web", LOGFILE_ALL, NULL, hear_line, &heard, &place, NULL), 0);
+	assert_int_equal(heard.lines, 2000);
+	heard = (struct heard){ 0 };
+	assert_int_equal(logfile_tail(dir, "web", 1999, NULL, hear_line, &heard, NULL, NULL), 0);
+	assert_int_equal(heard.lines, 1999);
+	heard = (struct heard){ 0 };
+	assert_int_equal(logfile_more(dir, "web", &place, hear_line, &heard), 0);
+	assert_int_equal(heard.lines, 0);
+	for (int i = 0; i < 2000; i++)
+		feed(&stream, &store, "later\n", false);
+	log_store_close(&store);
+	assert_int_equal(logfile_more(dir, "web", &place, hear_line, &heard), 0);
+	assert_int_equal(heard.lines, 2000);
+	heard = (struct heard){ 0 };
+	assert_int_equal(logfile_tail(dir, "web", LOGFILE_ALL, "2026-11-22T10:20:39.000000000Z",
+				 hear_line, &heard, NULL, NULL),
+		0);
+	assert_int_equal(heard.lines, 0);
+}
+
 /* ---- the process ------------------------------------------------------------------------------ */
 
 struct running {
@@ -351,6 +413,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_planted_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drops_are_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tail_and_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_process_bad_orders, setup, teardown),
 	};
