@@ -253,8 +253,9 @@ static int hear_line(const struct log_record *record, void *data)
 {
 	struct heard *heard = data;
 
-	heard->n += (size_t)snprintf(heard->text + heard->n, sizeof heard->text - heard->n, "%.*s,",
-		(int)record->n, record->text);
+	if (heard->n + record->n + 2 < sizeof heard->text)
+		heard->n += (size_t)snprintf(heard->text + heard->n, record->n + 2, "%.*s,",
+			(int)record->n, record->text);
 	heard->lines++;
 	return 0;
 }
