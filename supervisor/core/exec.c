@@ -38,11 +38,12 @@ static void tell(struct exec *exec, const struct exec_news *news)
 
 static bool check_ended(struct exec *exec)
 {
+	struct err no_memory = { .code = ENOMEM, .text = "no memory for the reason" };
 	struct exec_news news = {
 		.event = EXEC_FAILED,
 		.fd = -1,
 		.stage = exec->w.stage,
-		.err = &exec->w.err,
+		.err = exec->w.err ? exec->w.err : &no_memory,
 	};
 
 	if (exec->w.c.builder_pidfd >= 0 || exec->w.c.pidfd >= 0 || exec->w.c.report_fd >= 0)

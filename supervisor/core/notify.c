@@ -20,10 +20,13 @@ static void on_line(struct service *s, const char *line)
 	if (strcmp(line, "READY=1") == 0)
 		service_dispatch(s, EVENT_READY);
 	else if (str_starts(line, "STATUS=")) {
-		(void)snprintf(s->status_text, sizeof s->status_text, "%.150s", line + 7);
-		for (char *c = s->status_text; *c; c++)
+		char text[160];
+
+		(void)snprintf(text, sizeof text, "%.159s", line + 7);
+		for (char *c = text; *c; c++)
 			if ((unsigned char)*c < ' ')
 				*c = ' ';
+		service_text(&s->status_text, text);
 		service_changed(s);
 	}
 	/* MAINPID= and WATCHDOG= are not ours to believe. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -28,7 +29,7 @@ static const struct health_spec *health_of(const struct service *s)
 static void probe_leaf(const struct service *s, char *ret, size_t size)
 {
 	(void)snprintf(
-		ret, size, "c/%s/probe-%llu", s->unit->stem, (unsigned long long)s->probe.serial);
+		ret, size, "c/%s/probe-%llu", s->unit->stem, (unsigned long long)s->probe->serial);
 }
 
 static void health_set(struct service *s, enum service_health health)
@@ -46,8 +47,8 @@ static void schedule(struct service *s)
 
 	if (s->health == HEALTH_STARTING && span > NSEC_PER_SEC)
 		span = NSEC_PER_SEC;
-	s->probe.phase = PROBE_IDLE;
-	if (loop_timer_set(s->sv->loop, &s->probe.timer, s->sv->sys->monotonic() + span) < 0)
+	s->probe->phase = PROBE_IDLE;
+	if (loop_timer_set(s->sv->loop, &s->probe->timer, s->sv->sys->monotonic() + span) < 0)
 		log_error("%s: no memory for a timer", s->unit->stem);
 }
 
@@ -63,11 +64,11 @@ static void succeeded(struct service *s)
 static void failed(struct service *s, const char *why)
 {
 	const struct health_spec *health = health_of(s);
-	struct probe *probe = &s->probe;
+	struct probe *probe = s->probe;
 	uint64_t now = s->sv->sys->monotonic();
 	bool starting = s->health == HEALTH_STARTING;
 
-	(void)snprintf(s->health_text, sizeof s->health_text, "%.60s%s%.90s", why,
+	(void)snprintf(s->probe->text, sizeof s->probe->text, "%.60s%s%.90s", why,
 		probe->noutput ? ": " : "", probe->output);
 	schedule(s);
 	service_changed(s);
@@ -83,21 +84,21 @@ static void failed(struct service *s, const char *why)
 	if (!restart_asked(s->m.spec, END_UNHEALTHY, &s->m.last))
 		return;
 	service_fail(s, "unhealthy: %u probes in a row failed, the last one: %s",
-		s->health_failures, s->health_text);
+		s->health_failures, s->probe->text);
 	service_dispatch(s, EVENT_UNHEALTHY);
 }
 
 /* Builder and process are reaped. */
 static void finish(struct service *s)
 {
-	struct probe *probe = &s->probe;
+	struct probe *probe = s->probe;
 	bool off = probe->phase == PROBE_KILLED;
 	bool ok = !probe->w.failed && !probe->expired && WIFEXITED(probe->status) &&
 		  WEXITSTATUS(probe->status) == 0;
 	char leaf[128], why[100];
 
 	if (probe->w.failed)
-		(void)snprintf(why, sizeof why, "%.99s", probe->w.err.text);
+		(void)snprintf(why, sizeof why, "%.99s", watched_words(&probe->w));
 	else if (probe->expired)
 		(void)snprintf(why, sizeof why, "no answer within %s",
 			clock_span(health_of(s)->timeout).text);
@@ -126,7 +127,7 @@ static void finish(struct service *s)
 
 static void check_finished(struct service *s)
 {
-	const struct watched *w = &s->probe.w;
+	const struct watched *w = &s->probe->w;
 
 	if (w->c.builder_pidfd < 0 && w->c.pidfd < 0 && w->c.report_fd < 0)
 		finish(s);
@@ -135,10 +136,10 @@ static void check_finished(struct service *s)
 static void on_probe_exit(struct loop *loop, uint32_t events, void *data)
 {
 	struct service *s = data;
-	struct watched *w = &s->probe.w;
+	struct watched *w = &s->probe->w;
 
 	(void)events;
-	if (s->sv->sys->pidfd_reap(w->c.pidfd, &s->probe.status) == 0)
+	if (s->sv->sys->pidfd_reap(w->c.pidfd, &s->probe->status) == 0)
 		return;
 	loop_remove(loop, &w->pidfd_id);
 	fd_close(&w->c.pidfd);
@@ -149,7 +150,7 @@ static void on_probe_exit(struct loop *loop, uint32_t events, void *data)
 static void on_message(void *owner, const struct report *report, int console)
 {
 	struct service *s = owner;
-	struct watched *w = &s->probe.w;
+	struct watched *w = &s->probe->w;
 
 	fd_close(&console);
 	if (report->kind == REPORT_WARN)
@@ -165,7 +166,7 @@ static void on_probe_report(struct loop *loop, uint32_t events, void *data)
 	struct service *s = data;
 
 	(void)events;
-	if (watched_read(loop, &s->probe.w, on_message, s))
+	if (watched_read(loop, &s->probe->w, on_message, s))
 		check_finished(s);
 }
 
@@ -175,7 +176,7 @@ static void on_probe_builder(struct loop *loop, uint32_t events, void *data)
 
 	(void)loop;
 	(void)events;
-	if (watched_reap_builder(s->sv, &s->probe.w))
+	if (watched_reap_builder(s->sv, &s->probe->w))
 		check_finished(s);
 }
 
@@ -201,7 +202,7 @@ static int begin(struct service *s, struct err *err)
 {
 	const struct cgroup_limits no_limits = { 0 };
 	struct supervisor *sv = s->sv;
-	struct probe *probe = &s->probe;
+	struct probe *probe = s->probe;
 	struct cgroup_dropped dropped;
 	own_fd leaf_fd = -1;
 	own_fd write_end = -1;
@@ -249,54 +250,74 @@ static void on_probe_timer(struct loop *loop, void *data)
 	char leaf[128];
 
 	(void)loop;
-	if (s->probe.phase == PROBE_RUNNING) {
-		s->probe.expired = true;
-		watched_kill(s->sv, &s->probe.w);
+	if (s->probe->phase == PROBE_RUNNING) {
+		s->probe->expired = true;
+		watched_kill(s->sv, &s->probe->w);
 		return;
 	}
-	if (s->probe.phase != PROBE_IDLE || begin(s, &err) >= 0)
+	if (s->probe->phase != PROBE_IDLE || begin(s, &err) >= 0)
 		return;
 	/* Ours, not the service's: no failure of it is counted. */
 	log_warning("%s: cannot probe its health: %s", s->unit->stem, err.text);
-	fd_close(&s->probe.output_fd);
+	fd_close(&s->probe->output_fd);
 	probe_leaf(s, leaf, sizeof leaf);
 	if (s->sv->tree.fd >= 0)
 		(void)cgroup_remove(&s->sv->tree, leaf);
 	schedule(s);
 }
 
-void probe_init(struct service *s)
+int probe_init(struct service *s)
 {
-	s->probe = (struct probe){
+	if (!health_of(s)->argv.n)
+		return 0;
+	s->probe = malloc(sizeof *s->probe);
+	if (!s->probe)
+		return -ENOMEM;
+	*s->probe = (struct probe){
 		.w = { .c = CONTAINER_NONE },
 		.process = s->unit->spec->process,
 		.timer = { .fn = on_probe_timer, .data = s },
 		.output_fd = -1,
 		.status = -1,
 	};
-	s->probe.process.argv = s->unit->service.health.argv;
-	s->probe.process.tty = false;
-	s->probe.process.tty_path = NULL;
+	s->probe->process.argv = health_of(s)->argv;
+	s->probe->process.tty = false;
+	s->probe->process.tty_path = NULL;
+	return 0;
+}
+
+void probe_done(struct service *s)
+{
+	if (!s->probe)
+		return;
+	loop_timer_cancel(s->sv->loop, &s->probe->timer);
+	loop_remove(s->sv->loop, &s->probe->output_id);
+	fd_close(&s->probe->output_fd);
+	watched_done(s->sv->loop, &s->probe->w);
+	free(s->probe);
+	s->probe = NULL;
 }
 
 void probes_on(struct service *s)
 {
-	if (!health_of(s)->argv.n || s->probe.phase != PROBE_OFF)
+	if (!s->probe || s->probe->phase != PROBE_OFF)
 		return;
 	s->health = HEALTH_STARTING;
 	s->health_failures = 0;
-	s->health_text[0] = '\0';
-	s->probe.counted = 0;
-	s->probe.phase = PROBE_IDLE;
-	if (loop_timer_set(s->sv->loop, &s->probe.timer,
+	s->probe->text[0] = '\0';
+	s->probe->counted = 0;
+	s->probe->phase = PROBE_IDLE;
+	if (loop_timer_set(s->sv->loop, &s->probe->timer,
 		    s->sv->sys->monotonic() + 100 * NSEC_PER_MSEC) < 0)
 		log_error("%s: no memory for a timer", s->unit->stem);
 }
 
 void probes_off(struct service *s)
 {
-	struct probe *probe = &s->probe;
+	struct probe *probe = s->probe;
 
+	if (!probe)
+		return;
 	loop_timer_cancel(s->sv->loop, &probe->timer);
 	if (probe->phase == PROBE_RUNNING) {
 		probe->phase = PROBE_KILLED;
@@ -310,5 +331,5 @@ void probes_off(struct service *s)
 
 bool probe_busy(const struct service *s)
 {
-	return s->probe.phase == PROBE_RUNNING || s->probe.phase == PROBE_KILLED;
+	return s->probe && (s->probe->phase == PROBE_RUNNING || s->probe->phase == PROBE_KILLED);
 }

@@ -118,8 +118,8 @@ static void restore(struct service *s, const struct state_record *record)
 	s->m.restarts = record->restarts;
 	s->m.last = record->last;
 	s->since = record->since;
-	(void)snprintf(s->failure, sizeof s->failure, "%s", record->failure);
-	(void)snprintf(s->dropped.text, sizeof s->dropped.text, "%s", record->dropped);
+	service_text(&s->failure, record->failure);
+	service_text(&s->dropped, record->dropped);
 }
 
 static struct adopt_facts look_at(

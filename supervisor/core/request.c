@@ -227,6 +227,11 @@ static uint64_t wall_time(const struct sys *sys, uint64_t deadline)
 	return sys->realtime() + (deadline > now ? deadline - now : 0);
 }
 
+static void put(char *to, size_t size, const char *text)
+{
+	(void)snprintf(to, size, "%s", text ? text : "");
+}
+
 void service_info(const struct service *s, struct service_info *ret)
 {
 	*ret = (struct service_info){
@@ -250,10 +255,10 @@ void service_info(const struct service *s, struct service_info *ret)
 	if (*s->leaf && s->sv->tree.fd >= 0)
 		(void)snprintf(ret->cgroup, sizeof ret->cgroup, "%.170s/%.120s", s->sv->tree.path,
 			s->leaf);
-	(void)snprintf(ret->health_text, sizeof ret->health_text, "%s", s->health_text);
-	(void)snprintf(ret->status_text, sizeof ret->status_text, "%s", s->status_text);
-	(void)snprintf(ret->failure, sizeof ret->failure, "%s", s->failure);
-	(void)snprintf(ret->dropped, sizeof ret->dropped, "%s", s->dropped.text);
+	put(ret->health_text, sizeof ret->health_text, s->probe ? s->probe->text : NULL);
+	put(ret->status_text, sizeof ret->status_text, s->status_text);
+	put(ret->failure, sizeof ret->failure, s->failure);
+	put(ret->dropped, sizeof ret->dropped, s->dropped);
 }
 
 void service_usage(const struct service *service, struct cgroup_usage *ret)

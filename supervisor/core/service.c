@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -31,6 +32,12 @@ static const char *name_of(const struct service *s)
 	return s->unit->stem;
 }
 
+void service_text(char **text, const char *value)
+{
+	free(*text);
+	*text = value && *value ? strdup(value) : NULL;
+}
+
 void service_changed(struct service *s)
 {
 	s->changed = true;
@@ -39,17 +46,19 @@ void service_changed(struct service *s)
 
 void service_fail(struct service *s, const char *fmt, ...)
 {
+	char text[ERR_TEXT_SIZE];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(s->failure, sizeof s->failure, fmt, ap);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	log_warning("%s: %s", name_of(s), s->failure);
+	service_text(&s->failure, text);
+	log_warning("%s: %s", name_of(s), text);
 }
 
 bool service_has_pid(const struct service *s, pid_t pid)
 {
-	return watched_has_pid(&s->w, pid) || watched_has_pid(&s->probe.w, pid);
+	return watched_has_pid(&s->w, pid) || (s->probe && watched_has_pid(&s->probe->w, pid));
 }
 
 /* ---- on record ------------------------------------------------------------------------------ */
@@ -81,8 +90,9 @@ static int record_write(struct service *s)
 	(void)snprintf(record.unit, sizeof record.unit, "%s", s->unit->id);
 	(void)snprintf(record.boot_id, sizeof record.boot_id, "%s", s->sv->boot_id);
 	(void)snprintf(record.cgroup, sizeof record.cgroup, "%s", s->leaf);
-	(void)snprintf(record.failure, sizeof record.failure, "%.299s", s->failure);
-	(void)snprintf(record.dropped, sizeof record.dropped, "%s", s->dropped.text);
+	(void)snprintf(
+		record.failure, sizeof record.failure, "%.299s", s->failure ? s->failure : "");
+	(void)snprintf(record.dropped, sizeof record.dropped, "%s", s->dropped ? s->dropped : "");
 	return state_write(s->sv->sys, s->sv->state_fd, name_of(s), &record);
 }
 
@@ -209,6 +219,7 @@ int service_watch_leader(struct service *s)
 /* The main process exists and waits: put it on record, then let it go. */
 static void on_created(struct service *s)
 {
+	struct err err = { 0 };
 	int r = service_watch_leader(s);
 
 	/* A stop came first: it never runs. */
@@ -224,8 +235,8 @@ static void on_created(struct service *s)
 		r = container_go(&s->w.c);
 	if (r >= 0)
 		return;
-	s->w.failed = true;
-	(void)err_sys(&s->w.err, -r, "record the process %d", s->w.c.pid);
+	(void)err_sys(&err, -r, "record the process %d", s->w.c.pid);
+	watched_fail(&s->w, &err);
 	watched_kill(s->sv, &s->w);
 }
 
@@ -256,7 +267,7 @@ static void report_ended(struct service *s)
 {
 	if (s->w.failed) {
 		if (s->m.state == SERVICE_STARTING)
-			service_fail(s, "cannot start: %s", s->w.err.text);
+			service_fail(s, "cannot start: %s", watched_words(&s->w));
 		service_dispatch(s, EVENT_SETUP_FAILED);
 	} else {
 		s->started = s->sv->sys->realtime();
@@ -308,6 +319,7 @@ static int launch(struct service *s, struct err *err)
 		.err = -1,
 		.hold = s->m.hold,
 	};
+	struct cgroup_dropped dropped = { 0 };
 	own_fd out = -1;
 	own_fd errfd = -1;
 	int r = 0;
@@ -330,8 +342,8 @@ static int launch(struct service *s, struct err *err)
 		run.out = sv->options.out;
 		run.err = sv->options.err;
 	}
-	s->dropped.text[0] = '\0';
-	r = container_start(&sv->env, &run, &s->w.c, &s->dropped, err);
+	r = container_start(&sv->env, &run, &s->w.c, &dropped, err);
+	service_text(&s->dropped, dropped.text);
 	if (r < 0)
 		return r;
 	r = watched_add(sv->loop, &s->w, on_report, on_builder, s);
@@ -354,7 +366,7 @@ static void act_launch(struct service *s)
 	s->started = s->ready_since = s->starttime = 0;
 	s->health = HEALTH_NONE;
 	s->health_failures = 0;
-	s->status_text[0] = '\0';
+	service_text(&s->status_text, NULL);
 	(void)snprintf(
 		s->leaf, sizeof s->leaf, "c/%s/%llu", name_of(s), (unsigned long long)s->m.run);
 	r = launch(s, &err);
@@ -449,7 +461,7 @@ static void announce(struct service *s, enum service_state old)
 		log_info("%s: done", name);
 		return;
 	case SERVICE_FAILED:
-		log_error("%s: failed: %s", name, s->failure);
+		log_error("%s: failed: %s", name, s->failure ? s->failure : "");
 		return;
 	case SERVICE_INACTIVE:
 	case SERVICE_WAITING:
@@ -569,7 +581,7 @@ void service_check_gone(struct service *s)
 
 /* ---- birth and end of the struct -------------------------------------------------------------- */
 
-void service_init(struct service *s, struct supervisor *sv, struct unit *unit, uint32_t index)
+int service_init(struct service *s, struct supervisor *sv, struct unit *unit, uint32_t index)
 {
 	*s = (struct service){
 		.sv = sv,
@@ -585,7 +597,7 @@ void service_init(struct service *s, struct supervisor *sv, struct unit *unit, u
 	machine_init(&s->m, &unit->service, str_hash(unit->id));
 	s->m.hold_open = unit->spec->hold_open;
 	s->m.nothing_to_run = !unit->spec->process.argv.n;
-	probe_init(s);
+	return probe_init(s);
 }
 
 void service_done(struct service *s)
@@ -596,5 +608,8 @@ void service_done(struct service *s)
 	loop_timer_cancel(s->sv->loop, &s->timer);
 	loop_timer_cancel(s->sv->loop, &s->reap_timer);
 	watched_done(s->sv->loop, &s->w);
-	watched_done(s->sv->loop, &s->probe.w);
+	probe_done(s);
+	service_text(&s->failure, NULL);
+	service_text(&s->dropped, NULL);
+	service_text(&s->status_text, NULL);
 }

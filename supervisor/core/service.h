@@ -15,10 +15,10 @@
 struct watched {
 	struct container c;
 	loop_id report_id, builder_id, pidfd_id;
-	bool exec_seen; /* end of the report, and exec happened */
-	bool failed;    /* REPORT_FAIL came, or it died before exec */
-	int32_t stage;  /* of the failure */
-	struct err err; /* its words */
+	bool exec_seen;  /* end of the report, and exec happened */
+	bool failed;     /* REPORT_FAIL came, or it died before exec */
+	int32_t stage;   /* of the failure */
+	struct err *err; /* its words; NULL: none, or no memory for them */
 };
 
 enum probe_phase { PROBE_OFF, PROBE_IDLE, PROBE_RUNNING, PROBE_KILLED };
@@ -36,6 +36,7 @@ struct probe {
 	uint64_t counted; /* when the last failure counted */
 	int status;       /* of the wait; -1: not reaped yet */
 	bool expired;
+	char text[160]; /* of the last failure */
 };
 
 /* What recovery found; begin_all makes the first step of it. */
@@ -74,17 +75,16 @@ struct service {
 	uint64_t since, started, ready_since; /* CLOCK_REALTIME */
 	uint32_t blocked_by;                  /* WAITING: unit index; UINT32_MAX: the network */
 	char leaf[128];
-	char failure[ERR_TEXT_SIZE];
-	struct cgroup_dropped dropped;
+	char *failure,
+		*dropped; /* NULL: "". Few services have one, and there may be many services */
 
 	int notify_fd;
 	loop_id notify_id;
-	char status_text[160];
+	char *status_text; /* NULL: "" */
 
-	struct probe probe;
+	struct probe *probe; /* NULL: no HealthCmd= */
 	enum service_health health;
 	uint32_t health_failures;
-	char health_text[160];
 };
 
 enum network_state { NETWORK_NONE, NETWORK_WORKING, NETWORK_UP };
@@ -125,8 +125,11 @@ struct supervisor {
 };
 
 /* service.c */
-void service_init(struct service *s, struct supervisor *sv, struct unit *unit, uint32_t index);
+/* 0 or -ENOMEM. */
+int service_init(struct service *s, struct supervisor *sv, struct unit *unit, uint32_t index);
 void service_done(struct service *s);
+/* A copy in *text; what was there goes. NULL or "" give NULL. */
+void service_text(char **text, const char *value);
 /* The one way in which anything happens to a service. */
 void service_dispatch(struct service *s, enum machine_event event);
 /* KILLING, DRAINING, UNKILLABLE: if nothing is left, it is EVENT_GONE. */
@@ -144,6 +147,9 @@ void service_mark_needed(struct service *s);
 /* Not wanted from now on; the stop itself comes when those after it are gone. */
 void service_stop_queue(struct service *s);
 
+/* The words of its failure. */
+const char *watched_words(const struct watched *w);
+void watched_fail(struct watched *w, const struct err *err);
 /* watched.c: read what there is to read; true when the report has just ended. */
 typedef void watched_warn_fn(void *owner, const struct report *report, int console);
 bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner);
@@ -160,7 +166,8 @@ void watched_done(struct loop *loop, struct watched *w);
 bool watched_has_pid(const struct watched *w, pid_t pid);
 
 /* probe.c */
-void probe_init(struct service *s);
+int probe_init(struct service *s);
+void probe_done(struct service *s);
 void probes_on(struct service *s);
 void probes_off(struct service *s);
 bool probe_busy(const struct service *s);

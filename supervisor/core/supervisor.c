@@ -554,7 +554,8 @@ static int make_services(struct supervisor *sv, struct err *err)
 		if (!set->units[i].spec)
 			continue;
 		sv->by_unit[i] = (int32_t)sv->nservices;
-		service_init(&sv->services[sv->nservices++], sv, &set->units[i], i);
+		if (service_init(&sv->services[sv->nservices++], sv, &set->units[i], i) < 0)
+			return err_sys(err, ENOMEM, "make the services");
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* A start or an exec on its way: its report, its builder. The same for services, probes and execs. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -29,12 +30,29 @@ int watched_add_pidfd(struct loop *loop, struct watched *w, loop_fd_fn *on_exit,
 	return loop_add(loop, w->c.pidfd, EPOLLIN, LOOP_EXIT, on_exit, owner, &w->pidfd_id);
 }
 
+const char *watched_words(const struct watched *w)
+{
+	return w->err ? w->err->text : "no memory for the reason";
+}
+
+void watched_fail(struct watched *w, const struct err *err)
+{
+	if (w->failed)
+		return;
+	w->failed = true;
+	w->err = malloc(sizeof *w->err);
+	if (w->err)
+		*w->err = *err;
+}
+
 static void died(struct watched *w)
 {
-	w->failed = true;
+	struct err err;
+
 	w->stage = w->c.stage ? *w->c.stage : STAGE_NONE;
-	(void)err_set(&w->err, EIO, "%s: the process died there",
+	(void)err_set(&err, EIO, "%s: the process died there",
 		container_stage_name((enum container_stage)w->stage));
+	watched_fail(w, &err);
 }
 
 static void report_ended(struct loop *loop, struct watched *w)
@@ -62,11 +80,10 @@ bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, voi
 		if (r < 0)
 			return false;
 		if (report.kind == REPORT_FAIL && !w->failed) {
-			w->failed = true;
 			w->stage = report.stage;
-			w->err = report.err;
-			(void)err_wrap(&w->err, "%s",
+			(void)err_wrap(&report.err, "%s",
 				container_stage_name((enum container_stage)report.stage));
+			watched_fail(w, &report.err);
 		} else {
 			fn(owner, &report, console);
 		}
@@ -115,6 +132,7 @@ void watched_done(struct loop *loop, struct watched *w)
 	loop_remove(loop, &w->builder_id);
 	loop_remove(loop, &w->pidfd_id);
 	container_done(&w->c);
+	free(w->err);
 	*w = (struct watched){ .c = CONTAINER_NONE };
 }
 
