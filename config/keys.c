@@ -208,7 +208,7 @@ const struct key keys_served[] = {
 	CONTAINER("HealthStartPeriod", time, health_start_period,
 		"How long after the start bad probes do not count; 0."),
 	CONTAINER("Secret", words, secret,
-		"NAME[,type=mount][,target=PATH][,mode=0400][,uid=N][,gid=N]: a file of secrets/ "
+		"NAME[,type=mount][,target=PATH][,mode=0444][,uid=N][,gid=N]: a file of secrets/ "
 		"beside the units, in /etc/berth or in the state directory, read-only in "
 		"/run/secrets."),
 

@@ -377,7 +377,7 @@ static void secret_read(struct build *b, struct part *part, const struct draft_i
 {
 	struct mount_spec mount = { .kind = MOUNT_FILE,
 		.readonly = true,
-		.mode = 0400,
+		.mode = 0444,
 		.nosuid = true,
 		.nodev = true,
 		.noexec = true };

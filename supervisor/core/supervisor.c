@@ -541,6 +541,15 @@ static int load_set(struct supervisor *sv, struct err *err)
 	return 0;
 }
 
+/* The addresses of the set that is now in force stay its units', whatever is added later. */
+static void store_leases(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	if (!sv->options.foreground && unit_set_store_leases(sv->set, &err) < 0)
+		supervisor_note(sv, "addresses may change when units are added: %s", err.text);
+}
+
 static int make_services(struct supervisor *sv, struct err *err)
 {
 	const struct unit_set *set = sv->set;
@@ -618,8 +627,8 @@ static void begin_all(struct supervisor *sv)
 		}
 	}
 	if (idle)
-		log_notice(
-			"%zu units have no [Install] WantedBy= and wait for \"berth start\"", idle);
+		log_notice("%zu %s no [Install] WantedBy= and %s for \"berth start\"", idle,
+			idle == 1 ? "unit has" : "units have", idle == 1 ? "waits" : "wait");
 	sv->dirty = true;
 }
 
@@ -653,6 +662,7 @@ static int open_all(struct supervisor *sv, struct err *err)
 	r = open_run_dir(sv, err);
 	if (r < 0)
 		return r;
+	store_leases(sv);
 	open_process(sv);
 	open_cgroups(sv);
 	r = loop_new(&sv->loop, err);

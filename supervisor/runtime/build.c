@@ -284,12 +284,18 @@ static int add_tmpfs(struct plan *plan, const struct mount_spec *mount, struct e
 	char mode[16];
 	struct mount_option options[] = { { "mode", mode }, { "size", size } };
 	int fd;
+	int r;
 
 	(void)snprintf(mode, sizeof mode, "%o", mount->mode ? mount->mode : 01777);
 	(void)snprintf(size, sizeof size, "%llu", (unsigned long long)mount->size);
 	fd = mount_new("tmpfs", options, mount->size ? 2 : 1, attributes_of(mount), err);
 	if (fd < 0)
 		return err_wrap(err, "mount a tmpfs on %s", mount->target);
+	r = mount->copy_up ? volume_fill(plan->root_fd, mount->target, fd, false) : 0;
+	if (r < 0) {
+		fd_close(&fd);
+		return err_sys(err, -r, "copy %s of the image into its tmpfs", mount->target);
+	}
 	return add_mount(plan, fd, mount->target, true, err);
 }
 

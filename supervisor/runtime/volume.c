@@ -190,24 +190,24 @@ static int remove_tree(int dirfd, const char *name, int depth)
 
 /* ---- volumes ----------------------------------------------------------------------------------- */
 
-/* Fills a new volume from the image; a target that the image does not have gives an empty one. */
-static int copy_up(int rootfd, const char *target, int volume)
+int volume_fill(int rootfd, const char *target, int dirfd, bool with_mode)
 {
-	int found = path_open_in(rootfd, target, O_PATH | O_DIRECTORY, 0);
+	own_fd found = path_open_in(rootfd, target, O_PATH | O_DIRECTORY, 0);
 	own_fd from = -1;
+	own_fd to = -1;
 	struct stat st;
 	int r;
 
 	if (found < 0)
 		return found == -ENOENT || found == -ENOTDIR ? 0 : found;
 	from = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fd_close(&found);
-	if (from < 0 || fstat(from, &st) < 0)
+	to = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (from < 0 || to < 0 || fstat(from, &st) < 0)
 		return -errno;
-	r = copy_tree(from, volume, 0);
-	if (r < 0)
+	r = copy_tree(from, to, 0);
+	if (r < 0 || !with_mode)
 		return r;
-	if (fchown(volume, st.st_uid, st.st_gid) < 0 || fchmod(volume, st.st_mode & 07777) < 0)
+	if (fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
 		return -errno;
 	return 0;
 }
@@ -236,7 +236,7 @@ static int volume_make(const struct mount_spec *mount, int rootfd, struct err *e
 	if (mkdirat(dir, tmp, 0755) < 0 || (volume = open_child(dir, tmp)) < 0)
 		return err_sys(err, errno, "make the volume %s", mount->source);
 	if (mount->copy_up)
-		r = copy_up(rootfd, mount->target, volume);
+		r = volume_fill(rootfd, mount->target, volume, true);
 	if (r < 0)
 		return err_sys(
 			err, -r, "copy %s of the image into the volume %s", mount->target, name);

@@ -3,6 +3,7 @@
 #ifndef BERTH_RUNTIME_VOLUME_H
 #define BERTH_RUNTIME_VOLUME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config/spec.h"
@@ -18,6 +19,10 @@
  */
 int volume_ensure(
 	const struct mount_spec *mount, int rootfd, const struct ids *ids, struct err *err);
+
+/* volume_fill - what the image has at `target` is copied into the directory `dirfd`; with_mode: also
+ * the mode and owner of the directory itself. An image that has nothing there leaves it empty. */
+int volume_fill(int rootfd, const char *target, int dirfd, bool with_mode);
 
 /* volume_chown - everything below `path` belongs to the container's user (:U); links not followed. */
 int volume_chown(const char *path, const struct ids *ids, struct err *err);
