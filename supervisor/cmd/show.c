@@ -118,7 +118,7 @@ struct show_buf show_bytes(uint64_t bytes)
 {
 	static const char units[] = "BKMGTP";
 	double value = (double)bytes;
-	struct show_buf ret;
+	struct show_buf ret = { "" };
 	size_t i = 0;
 
 	for (; value >= 1024 && i + 2 < sizeof units; i++)
@@ -135,7 +135,7 @@ struct show_buf show_state(const json_t *unit)
 	const char *health = show_text(unit, "health");
 	const char *next = show_text(unit, "next_try");
 	const char *sub = show_text(unit, "sub");
-	struct show_buf ret;
+	struct show_buf ret = { "" };
 	struct strbuf buf = STRBUF(ret.text);
 
 	strbuf_add(&buf, "%s", show_text(unit, "state"));

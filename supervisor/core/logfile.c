@@ -127,6 +127,7 @@ static off_t find_start(int fd, uint64_t *want)
 
 struct reading {
 	const char *since;
+	uint64_t limit; /* of the offset: who floods his log must not hold its reader for ever */
 	logfile_fn *fn;
 	void *data;
 };
@@ -146,7 +147,7 @@ static int read_lines(int fd, uint64_t *offset, const struct reading *reading)
 	}
 	if (fseeko(file, (off_t)*offset, SEEK_SET) < 0)
 		r = -errno;
-	while (r == 0) {
+	while (r == 0 && *offset < reading->limit) {
 		ssize_t n = getline(&line, &size, file);
 		struct log_record record;
 
@@ -186,7 +187,7 @@ static size_t first_place(
 int logfile_tail(const char *log_dir, const char *name, uint64_t lines, const char *since,
 	logfile_fn *fn, void *data, struct logfile_place *ret_place, struct err *err)
 {
-	struct reading reading = { .since = since, .fn = fn, .data = data };
+	struct reading reading = { .since = since, .limit = UINT64_MAX, .fn = fn, .data = data };
 	struct segments all;
 	own_fd dir = dir_open(log_dir, name);
 	struct logfile_place place;
@@ -200,6 +201,8 @@ int logfile_tail(const char *log_dir, const char *name, uint64_t lines, const ch
 	for (size_t i = first_place(dir, &all, lines, &place); i < all.n && r == 0; i++) {
 		own_fd fd = segment_open(dir, all.seq[i]);
 
+		if (i + 1 == all.n && fd >= 0)
+			reading.limit = (uint64_t)lseek(fd, 0, SEEK_END);
 		if (fd >= 0)
 			r = read_lines(fd, &place.offset, &reading);
 		if (i + 1 < all.n)
@@ -233,7 +236,7 @@ static uint64_t next_after(int dirfd, uint64_t seq)
 int logfile_more(const char *log_dir, const char *name, struct logfile_place *place, logfile_fn *fn,
 	void *data)
 {
-	struct reading reading = { .fn = fn, .data = data };
+	struct reading reading = { .limit = UINT64_MAX, .fn = fn, .data = data };
 	own_fd dir = dir_open(log_dir, name);
 	int r = 0;
 
