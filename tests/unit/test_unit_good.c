@@ -197,7 +197,7 @@ static void test_mounts(void **state)
 		"mount: file @/secrets/key -> /run/secrets/key ro noexec nosuid nodev mode=440 "
 		"owner=7:0\n"
 		"mount: file @/secrets/key -> /run/secrets/other ro noexec nosuid nodev "
-		"mode=400\n");
+		"mode=444\n");
 	unit_dir_close(&dir);
 }
 
