@@ -114,7 +114,7 @@ struct supervisor {
 	struct job *jobs;
 	struct exec *execs;
 	enum shutdown_kind shutdown;
-	bool trimmed;         /* memory of the beginning was given back */
+	bool trimmed;        /* memory of the beginning was given back */
 	bool killing;        /* no more patience */
 	bool stray_children; /* a zombie that was not ours stood in the way of others */
 	bool dirty;          /* dependencies are to be looked at */
