@@ -3,15 +3,17 @@
  * two calls, and because the kernel then says in words what it did not like.
  *
  * The upper layer is one tmpfs with upper/ and work/ in it. An overlay takes its layers by path and
- * only from attached mounts (6.1 refuses detached ones), so the tmpfs stands at `where` while the
- * overlay is made, and is taken away again before the overlay comes there: the overlay keeps a mount
- * of its own of every layer, and the container's mount table has one entry, the root.
+ * only from attached mounts (6.1 refuses detached ones), so the tmpfs stands at `where`, and the
+ * overlay on top of it. It is not taken away in between: an unmount waits for every CPU to pass by.
+ * The pivot into the overlay leaves it behind with the old root, so the container's mount table has
+ * one entry.
  */
 #include "images/rootfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,16 +88,6 @@ static int attach(int mnt, const char *where, struct err *err)
 
 /* ---- the upper layer ---------------------------------------------------------------------------- */
 
-struct layers {
-	int upper, work; /* O_PATH */
-};
-
-static void layers_done(struct layers *layers)
-{
-	fd_close(&layers->upper);
-	fd_close(&layers->work);
-}
-
 /* An inode costs about 1 KiB that `size=` does not count. */
 enum { BYTES_PER_INODE = 1024, INODES_MIN = 8192 };
 
@@ -115,33 +107,15 @@ static int upper_mount(uint64_t size, struct err *err)
 	return fs_make("tmpfs", params, size ? 3 : 1, MOUNT_ATTR_NODEV, err);
 }
 
-/* The root directory of an overlay looks as its upper directory does. */
-static int upper_dress(int lower, int upper)
+/* upper/ and work/; the root directory of an overlay looks as its upper directory does. */
+static int layers_make(int tmpfs, int lower, struct err *err)
 {
-	own_fd dir = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
-	if (dir < 0 || fstat(lower, &st) < 0 || fchown(dir, st.st_uid, st.st_gid) < 0 ||
-		fchmod(dir, st.st_mode & 07777) < 0)
-		return -errno;
-	return 0;
-}
-
-static int layers_make(int tmpfs, int lower, struct layers *ret, struct err *err)
-{
-	struct layers layers = { -1, -1 };
-	int r;
-
-	if (mkdirat(tmpfs, "upper", 0755) < 0 || mkdirat(tmpfs, "work", 0700) < 0)
+	if (mkdirat(tmpfs, "upper", 0755) < 0 || mkdirat(tmpfs, "work", 0700) < 0 ||
+		fstat(lower, &st) < 0 || fchownat(tmpfs, "upper", st.st_uid, st.st_gid, 0) < 0 ||
+		fchmodat(tmpfs, "upper", st.st_mode & 07777, 0) < 0)
 		return err_sys(err, errno, "make the upper layer");
-	layers.upper = openat(tmpfs, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	layers.work = openat(tmpfs, "work", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = layers.upper < 0 || layers.work < 0 ? -errno : upper_dress(lower, layers.upper);
-	if (r < 0) {
-		layers_done(&layers);
-		return err_sys(err, -r, "make the upper layer");
-	}
-	*ret = layers;
 	return 0;
 }
 
@@ -158,22 +132,29 @@ static bool plain_path(const char *path)
 
 /* What an image brings must not steer the overlay: no redirects, no metadata-only copies. */
 static int overlay_make(
-	const char *lower_path, int lower, const struct layers *layers, struct err *err)
+	const char *lower_path, int lower, const char *where, int tmpfs, struct err *err)
 {
 	const struct fd_path lower_fd = fd_path(lower);
-	const struct fd_path upper = fd_path(layers->upper);
-	const struct fd_path work = fd_path(layers->work);
+	const struct fd_path tmpfs_fd = fd_path(tmpfs);
+	/* By name where that can be: the first look into /proc of a new process costs as much as all of
+	 * the mount calls here. */
+	bool by_name = plain_path(where) && strlen(where) < NAME_MAX;
+	const char *layers = by_name ? where : tmpfs_fd.text;
+	char upper[NAME_MAX + 8];
+	char work[NAME_MAX + 8];
 	const struct param params[] = {
 		{ "source", "berth" },
 		{ "lowerdir", plain_path(lower_path) ? lower_path : lower_fd.text },
-		{ "upperdir", upper.text },
-		{ "workdir", work.text },
+		{ "upperdir", upper },
+		{ "workdir", work },
 		{ "redirect_dir", "nofollow" },
 		{ "metacopy", "off" },
 		{ "index", "off" },
 		{ "xino", "off" },
 	};
 
+	(void)snprintf(upper, sizeof upper, "%s/upper", layers);
+	(void)snprintf(work, sizeof work, "%s/work", layers);
 	return fs_make("overlay", params, sizeof params / sizeof params[0], MOUNT_ATTR_NODEV, err);
 }
 
@@ -181,7 +162,6 @@ static int mount_overlay(
 	const struct root_spec *spec, const char *lower_path, const char *where, struct err *err)
 {
 	own_fd lower = open(lower_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct layers layers = { -1, -1 };
 	own_fd tmpfs = -1;
 	own_fd overlay = -1;
 	int r;
@@ -194,15 +174,15 @@ static int mount_overlay(
 	r = attach(tmpfs, where, err);
 	if (r < 0)
 		return r;
-	r = layers_make(tmpfs, lower, &layers, err);
+	r = layers_make(tmpfs, lower, err);
 	if (r == 0) {
-		overlay = overlay_make(lower_path, lower, &layers, err);
-		r = overlay < 0 ? err_wrap(err, "lay a writable layer over %s", lower_path) : 0;
+		overlay = overlay_make(lower_path, lower, where, tmpfs, err);
+		r = overlay < 0 ? err_wrap(err, "lay a writable layer over %s", lower_path)
+				: attach(overlay, where, err);
 	}
-	layers_done(&layers);
-	if (umount2(where, MNT_DETACH) < 0 && r == 0)
-		r = err_sys(err, errno, "unmount %s", where);
-	return r < 0 ? r : attach(overlay, where, err);
+	if (r < 0)
+		(void)umount2(where, MNT_DETACH);
+	return r;
 }
 
 /* ---- read-only ---------------------------------------------------------------------------------- */

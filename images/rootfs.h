@@ -26,8 +26,9 @@ int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char
  *
  * Needs: a private mount namespace (mounts must not propagate).
  * Gives: overlay(lower, tmpfs upper of upper_size), or a recursive read-only bind when
- *        spec->readonly; never the lower itself writable, always nodev. One mount more than before
- *        (recursive bind: and those below it). Unmounting is by leaving the namespace.
+ *        spec->readonly; never the lower itself writable, always nodev. The overlay stands on its
+ *        upper layer's tmpfs, which a pivot into it leaves behind. Unmounting is by leaving the
+ *        namespace.
  * Fails: with nothing mounted. Needs /proc.
  */
 int rootfs_mount(

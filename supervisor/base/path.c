@@ -40,6 +40,12 @@ int path_open_in(int rootfd, const char *path, int flags, mode_t mode)
 	return open2(rootfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
+int path_open_on_mount(int rootfd, const char *path, int flags)
+{
+	return open2(
+		rootfd, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+}
+
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {
 	return open2(dirfd, path, flags, mode,

@@ -16,6 +16,9 @@ struct err;
  */
 int path_open_in(int rootfd, const char *path, int flags, mode_t mode);
 
+/* path_open_on_mount - the same, and -EXDEV when the path leaves the mount that rootfd is on. */
+int path_open_on_mount(int rootfd, const char *path, int flags);
+
 /* path_open_beneath - the same for paths that must be plain: no links at all, no way up. */
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 

@@ -10,11 +10,14 @@
 
 int caps_last(void)
 {
-	int last = 0;
+	static int known = -1;
+	int last = known;
 
+	if (known >= 0)
+		return known;
 	while (last < 63 && prctl(PR_CAPBSET_READ, last + 1) >= 0)
 		last++;
-	return last;
+	return known = last;
 }
 
 int caps_drop_bounding(uint64_t keep)
@@ -22,11 +25,11 @@ int caps_drop_bounding(uint64_t keep)
 	int last = caps_last();
 
 	for (int bit = 0; bit <= last; bit++) {
-		/* What is not there need not be dropped: so this works without CAP_SETPCAP, too. */
-		if (keep & CAPABILITY_BIT(bit) || prctl(PR_CAPBSET_READ, bit) == 0)
+		if (keep & CAPABILITY_BIT(bit) || prctl(PR_CAPBSET_DROP, bit) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, bit) < 0)
-			return -errno;
+		/* What is not there need not be dropped: so this works without CAP_SETPCAP, too. */
+		if (prctl(PR_CAPBSET_READ, bit) != 0)
+			return -EPERM;
 	}
 	return 0;
 }

@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-/* caps_last - the highest capability the running kernel knows (asked of prctl, not of /proc). */
+/* caps_last - the highest capability the running kernel knows (asked of prctl, not of /proc, and once:
+ * a process that lives asks, so that those it clones need not). */
 int caps_last(void);
 
 /* caps_drop_bounding - leave only `keep` in the bounding set. Needs CAP_SETPCAP. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "supervisor/base/err.h"
 #include "supervisor/base/fd.h"
@@ -232,6 +233,22 @@ int users_resolve_text(struct users_text passwd, struct users_text group_file, c
 }
 
 /*
+ * What O_PATH found, to be read. On the root's own mount, which opens no devices (nodev), by its path
+ * again: whatever may have come there in between does no harm. Else by what was found. The second way
+ * alone would do, but the first look of a new process into /proc costs it a part of its start.
+ */
+static int reopen(int rootfd, const char *path, int found)
+{
+	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	struct statvfs root;
+	int fd = -1;
+
+	if (fstatvfs(rootfd, &root) == 0 && root.f_flag & ST_NODEV)
+		fd = path_open_on_mount(rootfd, path, flags);
+	return fd >= 0 ? fd : open(fd_path(found).text, flags);
+}
+
+/*
  * Reads a file of the root whole. It is looked at before it is opened, so that neither a FIFO nor a
  * device that the image put there is ever opened.
  */
@@ -249,17 +266,17 @@ static int load(int rootfd, const char *path, char **ret, size_t *ret_n, struct 
 		return err_sys(err, -found, "open %s of the image", path);
 	if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, EINVAL, "%s of the image is not a regular file", path);
-	fd = open(fd_path(found).text, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = reopen(rootfd, path, found);
 	if (fd < 0)
 		return err_sys(err, errno, "open %s of the image", path);
-	text = malloc(FILE_MAX + 1);
+	if (st.st_size > FILE_MAX)
+		return err_set(err, EFBIG, "%s of the image is larger than 1 MiB", path);
+	text = malloc((size_t)st.st_size + 1);
 	if (!text)
 		return err_sys(err, ENOMEM, "read %s of the image", path);
-	n = read_full(fd, text, FILE_MAX + 1);
+	n = read_full(fd, text, (size_t)st.st_size);
 	if (n < 0)
 		return err_sys(err, (int)-n, "read %s of the image", path);
-	if (n > FILE_MAX)
-		return err_set(err, EFBIG, "%s of the image is larger than 1 MiB", path);
 	*ret = ptr_take(&text);
 	*ret_n = (size_t)n;
 	return 0;

@@ -264,13 +264,14 @@ static int live(const struct place *p)
 	CHECK(touch(p->lower, "below") == 0);
 	/* Writable: by an upper layer of limited size, never the lower. */
 	CHECK(rootfs_mount(&spec, p->lower, p->where, &err) == 0);
-	CHECK(mounts_of(p->where) == 1);
+	CHECK(mounts_of(p->where) == 2); /* the upper layer's, and on it the root */
 	CHECK(stat(p->where, &st) == 0 && (st.st_mode & 07777) == 01751 && st.st_uid == 7);
 	CHECK(touch(p->where, "above") == 0 && touch(p->lower, "other") == 0);
 	CHECK(faccessat(AT_FDCWD, p->lower, F_OK, 0) == 0);
 	(void)snprintf(sub, sizeof sub, "%s/above", p->lower);
 	CHECK(access(sub, F_OK) < 0);
 	CHECK(fill(p->where, "large", 8) == -ENOSPC);
+	CHECK(umount2(p->where, MNT_DETACH) == 0 && mounts_of(p->where) == 1);
 	CHECK(umount2(p->where, MNT_DETACH) == 0 && mounts_of(p->where) == 0);
 	/* Read-only, with what is mounted below. */
 	(void)snprintf(sub, sizeof sub, "%s/sub", p->lower);
