@@ -193,10 +193,9 @@ inside() {
 		head -n 3 "$demo/greedy" | show
 	fi
 
-	step "7. Everything is stopped"
-	berth stop --all >"$demo/stop" 2>&1 || give_up "berth stop --all: $(cat "$demo/stop")"
+	step "7. Everything is stopped (SIGINT to berth)"
 	kill -INT "$supervisor"
-	wait "$supervisor" 2>/dev/null
+	wait "$supervisor" || give_up "berth ended with exit code $?"
 	left=$(ps -eo ppid=,stat=,args= | awk '$1 == 1 && $2 !~ /^Z/' | grep -c -v run-demo.sh)
 	links=$(ip -o link | grep -c -v ': lo:')
 	mounts=$(grep -c " $demo" /proc/self/mountinfo)

@@ -83,17 +83,20 @@ kill_supervise() {
 	SUPERVISOR=
 }
 
-# Stops every container, then the supervisor.
+# SIGINT: stops every container, removes what is on the machine, and ends.
 stop_supervise() {
-	[ -n "${SUPERVISOR:-}" ] || return 0
-	if ! timeout $((60 * SLOW)) "$BERTH" --config "$UNITS" --run-dir "$RUNTIME" stop --all \
-		>"$BATS_TEST_TMPDIR/stop.log" 2>&1; then
-		echo "berth stop --all failed:"
-		cat "$BATS_TEST_TMPDIR/stop.log"
-		end_supervise
+	local pid=${SUPERVISOR:-}
+	[ -n "$pid" ] || return 0
+	SUPERVISOR=
+	gone "$pid" && return
+	kill -INT "$pid"
+	wait_until 30 gone "$pid" || {
+		echo "berth supervise ($pid) does not end at SIGINT"
+		berth ps -a || true
+		kill -KILL "$pid"
 		return 1
-	fi
-	end_supervise
+	}
+	wait "$pid" 2>/dev/null || true
 }
 
 gone() {
