@@ -16,6 +16,7 @@ give_up() {
 	if [ -s "${demo:-}/supervise.log" ]; then
 		echo "berth said:" >&2
 		tail -n 20 "$demo/supervise.log" >&2
+		kill -INT "${supervisor:-0}" 2>/dev/null && wait "$supervisor"
 	fi
 	exit 1
 }
@@ -117,8 +118,8 @@ write_units() {
 		[Container]
 		Rootfs=$root
 		Exec=sleep infinity
+		RunInit=yes
 		Network=demo.network
-		StopSignal=SIGKILL
 		[Install]
 		WantedBy=default.target
 	EOT
