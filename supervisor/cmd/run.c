@@ -286,9 +286,9 @@ static struct service *the_service(const struct run *run)
 /* A start that failed: what was told to be run is missing, or cannot be run, or it was berth. */
 static int failure_code(const struct service_info *info)
 {
-	if (!strstr(info->failure, container_stage_name(STAGE_EXEC)))
+	if (info->failure_stage != STAGE_EXEC)
 		return CMD_BERTH;
-	return strstr(info->failure, strerror(ENOENT)) ? CMD_NOT_FOUND : CMD_NOT_EXECUTABLE;
+	return info->failure_code == ENOENT ? CMD_NOT_FOUND : CMD_NOT_EXECUTABLE;
 }
 
 static void ended(struct run *run, const struct service_info *info)

@@ -250,6 +250,8 @@ void service_info(const struct service *s, struct service_info *ret)
 		.ready_since = s->m.state == SERVICE_READY ? s->ready_since : 0,
 		.health = s->health,
 		.health_failures = s->health_failures,
+		.failure_stage = s->failure_stage,
+		.failure_code = s->failure_code,
 	};
 	describe(s, ret->sub, sizeof ret->sub);
 	if (*s->leaf && s->sv->tree.fd >= 0)

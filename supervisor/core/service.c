@@ -265,6 +265,8 @@ static void on_report_message(void *owner, const struct report *report, int cons
 
 static void report_ended(struct service *s)
 {
+	s->failure_stage = (uint8_t)(s->w.failed ? s->w.stage : STAGE_NONE);
+	s->failure_code = (uint16_t)(s->w.failed && s->w.err ? s->w.err->code : 0);
 	if (s->w.failed) {
 		if (s->m.state == SERVICE_STARTING)
 			service_fail(s, "cannot start: %s", watched_words(&s->w));

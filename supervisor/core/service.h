@@ -75,6 +75,8 @@ struct service {
 	uint64_t since, started, ready_since; /* CLOCK_REALTIME */
 	uint32_t blocked_by;                  /* WAITING: unit index; UINT32_MAX: the network */
 	char leaf[128];
+	uint8_t failure_stage; /* of the last start, when it failed: enum container_stage */
+	uint16_t failure_code; /* and its errno value */
 	char *failure,
 		*dropped; /* NULL: "". Few services have one, and there may be many services */
 

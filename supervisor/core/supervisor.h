@@ -76,8 +76,10 @@ struct service_info {
 	char health_text[160];       /* of the last failed probe */
 	char status_text[160];       /* STATUS= of sd_notify */
 	char failure[ERR_TEXT_SIZE]; /* the last failure, a whole sentence; "" */
-	char dropped[200];           /* limits that could not be enforced */
-	struct cgroup_usage usage;   /* filled by service_usage only */
+	int32_t failure_stage; /* of the last start, when it failed: enum container_stage; or 0 */
+	int failure_code;      /* and its errno value */
+	char dropped[200];     /* limits that could not be enforced */
+	struct cgroup_usage usage; /* filled by service_usage only */
 };
 
 /* How it ends. */

@@ -21,8 +21,10 @@
 
 #include "images/rootfs.h"
 #include "netns/net.h"
+#include "supervisor/base/capability.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
+#include "supervisor/runtime/caps.h"
 #include "supervisor/runtime/initblob.h"
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/runtime/volume.h"
@@ -70,8 +72,21 @@ static int choose_caps(struct plan *plan, struct err *err)
 {
 	const struct process_spec *process = plan->process;
 	bool is_root = plan->ids.uid == 0;
+	uint64_t ours = 0;
+	uint64_t more;
+	int r = caps_permitted(&ours);
 
+	if (r < 0)
+		return err_sys(err, -r, "read our own capabilities");
 	plan->caps = is_root ? process->caps_root : process->caps_other;
+	more = plan->caps & ~ours;
+	/* A native service has what berth has; a container that was promised more is refused. */
+	if (more && !plan->spec->native)
+		return err_set(err, EPERM,
+			"give %s: berth does not have it here (see berth doctor); remove it from "
+			"AddCapability=",
+			capability_name(__builtin_ctzll(more)));
+	plan->caps &= ours;
 	plan->ambient = !is_root && plan->caps;
 	if (process->seccomp_off || (plan->filter.len && plan->filter_caps == plan->caps))
 		return 0;

@@ -49,6 +49,17 @@ int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
+int caps_permitted(uint64_t *ret)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -errno;
+	*ret = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	return 0;
+}
+
 int caps_ambient(uint64_t mask)
 {
 	int last = caps_last();

@@ -15,6 +15,9 @@ int caps_drop_bounding(uint64_t keep);
 /* caps_set - the three classic sets; bits the kernel does not know are left out. */
 int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 
+/* caps_permitted - our own permitted set: more than that we cannot give. */
+int caps_permitted(uint64_t *ret);
+
 /* caps_ambient - exactly `mask`; its bits must be permitted and inheritable already. */
 int caps_ambient(uint64_t mask);
 
