@@ -39,6 +39,7 @@ static const char *const wanted[] = {
 	"virtio_net",
 	"virtio_blk",
 	"virtio_rng",
+	"i6300esb",
 };
 
 /* Does the path of a module file, up to `n`, name this module? "kernel/net/8021q.ko.xz" is 8021q. */

@@ -9,6 +9,7 @@
 
 #include "supervisor/base/clock.h"
 #include "supervisor/base/log.h"
+#include "supervisor/core/modules.h"
 
 static void set_timeout(struct watchdog *watchdog, uint64_t timeout)
 {
@@ -24,10 +25,17 @@ static void set_timeout(struct watchdog *watchdog, uint64_t timeout)
 
 void watchdog_open(struct watchdog *watchdog, uint64_t timeout)
 {
+	struct err err = { 0 };
+
 	watchdog->fd = -1;
 	if (!timeout)
 		return;
 	watchdog->fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
+	/* The kernel's own one cannot see the kernel hang, but it sees us hang. */
+	if (watchdog->fd < 0 && errno == ENOENT && modules_load("softdog", &err) == 0) {
+		log_notice("no driver of a hardware watchdog is loaded: softdog takes its place");
+		watchdog->fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
+	}
 	if (watchdog->fd < 0) {
 		log_warning("open /dev/watchdog: %s (RuntimeWatchdogSec= has no effect)",
 			strerror(errno));

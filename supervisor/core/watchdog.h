@@ -15,7 +15,8 @@ struct watchdog {
 /*
  * watchdog_open - arm /dev/watchdog, and feed it three times in each timeout from now on
  *
- * `timeout`: nanoseconds, rounded up to seconds; 0: leave it alone. A device that is not there, or
+ * `timeout`: nanoseconds, rounded up to seconds; 0: leave it alone. Where there is no device the
+ * kernel's softdog is tried (a module may be loaded: blocks on the disk). A device that is not there, or
  * that another process feeds, is logged, not failed.
  */
 void watchdog_open(struct watchdog *watchdog, uint64_t timeout);
