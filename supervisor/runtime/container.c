@@ -341,9 +341,13 @@ int container_read_report(struct container *container, struct report *ret, int *
 	size_t nfds = 1;
 	ssize_t n = msg_recv(container->report_fd, &report, sizeof report, fds, &nfds);
 
+	/* It ended with our go byte unread. The kernel says that once, and before its last words. */
+	if (n == -ECONNRESET) {
+		nfds = 1;
+		n = msg_recv(container->report_fd, &report, sizeof report, fds, &nfds);
+	}
 	if (n == -EAGAIN)
 		return -EAGAIN;
-	/* A reset is an end too: the peer died with our go byte unread. */
 	if (n != (ssize_t)sizeof report) {
 		fd_close(&container->report_fd);
 		if (n > 0 && nfds == 1)
