@@ -104,10 +104,15 @@ int client_send(struct client *client, const char *method, json_t *parameters, b
 	return r < 0 ? err_sys(err, -r, "ask the supervisor") : 0;
 }
 
+bool client_has_more(const struct client *client)
+{
+	return client->nin && memchr(client->in, '\0', client->nin);
+}
+
 /* Reads until a whole message is there. */
 static int fill(struct client *client, int *ret_fd, struct err *err)
 {
-	while (!client->nin || !memchr(client->in, '\0', client->nin)) {
+	while (!client_has_more(client)) {
 		int fds[FD_MAX];
 		size_t nfds = FD_MAX;
 		ssize_t n;

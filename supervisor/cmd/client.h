@@ -37,6 +37,8 @@ int client_send(struct client *client, const char *method, json_t *parameters, b
  */
 int client_receive(
 	struct client *client, json_t **ret, bool *ret_continues, int *ret_fd, struct err *err);
+/* An answer came along with the last one: the socket will not say so. */
+bool client_has_more(const struct client *client);
 /* Both. */
 int client_call(struct client *client, const char *method, json_t *parameters, json_t **ret,
 	struct err *err);

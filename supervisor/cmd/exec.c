@@ -130,7 +130,8 @@ static int pump(struct exec_session *s)
 	json_t *answer = NULL;
 	int r;
 
-	for (;;) {
+	/* A command that is over at once: its end came in one read with its beginning. */
+	while (!client_has_more(&s->client)) {
 		struct pollfd p[] = {
 			{ .fd = s->client.sock, .events = POLLIN },
 			{ .fd = s->signals, .events = POLLIN },
