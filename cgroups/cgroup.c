@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -154,6 +156,23 @@ static int mkdir_open(int dirfd, const char *name)
 	return path_open_beneath(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/* A directory that somebody named: it has to be one of a cgroup2 file system. */
+static int named_open(struct cgroup_tree *tree, const char *path, struct err *err)
+{
+	own_fd fd = open_dir(path);
+	struct statfs st;
+
+	if (fd < 0)
+		return err_sys(err, -fd, "open the cgroup %s", path);
+	if (fstatfs(fd, &st) < 0 || st.f_type != CGROUP2_SUPER_MAGIC)
+		return err_set(
+			err, EINVAL, "open the cgroup %s: it is no cgroup v2 directory", path);
+	if (snprintf(tree->path, sizeof tree->path, "%s", path) >= (int)sizeof tree->path)
+		return err_sys(err, ENAMETOOLONG, "cgroup %s", path);
+	tree->delegated = tree->apart = true;
+	return fd_take(&fd);
+}
+
 /* Finds or makes the directory of the tree: the descriptor, with tree->path and ->delegated set. */
 static int tree_dir(struct cgroup_tree *tree, const struct cgroup_mount *mount, const char *name,
 	struct err *err)
@@ -164,6 +183,8 @@ static int tree_dir(struct cgroup_tree *tree, const struct cgroup_mount *mount, 
 	if (top < 0)
 		return err_sys(err, -top, "open %s", mount->point);
 	tree->at_top = controllers_of(top, "cgroup.controllers");
+	if (*name == '/')
+		return named_open(tree, name, err);
 	fd = delegated_open(mount, tree->path, sizeof tree->path);
 	if (fd >= 0) {
 		tree->delegated = true;
@@ -189,7 +210,7 @@ static int tree_fill(struct cgroup_tree *tree, struct err *err)
 
 	if (self < 0)
 		return err_sys(err, -self, "make the cgroup %s/supervisor", tree->path);
-	r = file_write_at(self, "cgroup.procs", "0");
+	r = tree->apart ? 0 : file_write_at(self, "cgroup.procs", "0");
 	if (r < 0)
 		return err_sys(err, -r, "move to the cgroup %s/supervisor", tree->path);
 	enabled = controllers_enable(tree->fd, controllers_of(tree->fd, "cgroup.controllers"));
@@ -436,6 +457,8 @@ int cgroup_remove(const struct cgroup_tree *tree, const char *path)
 /* Leaves NAME/supervisor; a delegated tree takes us in itself, when nothing is enabled in it. */
 static int self_move_out(const struct cgroup_tree *tree)
 {
+	if (tree->apart)
+		return 0;
 	if (!tree->delegated)
 		return file_write_at(tree->fd, "../cgroup.procs", "0");
 	for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {

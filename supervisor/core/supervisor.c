@@ -463,11 +463,16 @@ static void open_process(struct supervisor *sv)
 
 static void open_cgroups(struct supervisor *sv)
 {
+	/* packaging/berth.service: a unit beside ours holds the tree, so that ours can be restarted. */
+	const char *given = getenv("BERTH_CGROUP");
 	struct err err = { 0 };
-	char name[64], mount_at[512];
+	char name[256], mount_at[512];
 	bool usual = strcmp(sv->env.state_dir, "/var/lib/berth") == 0;
 
-	(void)snprintf(name, sizeof name, usual ? "berth" : "berth-%s", sv->env.instance);
+	if (given && *given == '/')
+		(void)snprintf(name, sizeof name, "%s", given);
+	else
+		(void)snprintf(name, sizeof name, usual ? "berth" : "berth-%s", sv->env.instance);
 	(void)snprintf(mount_at, sizeof mount_at, "%s/cgroup", sv->env.run_dir);
 	if (cgroup_tree_open(&sv->tree, name, getpid() == 1 ? "/sys/fs/cgroup" : mount_at, &err) <
 		0) {
