@@ -194,6 +194,11 @@ compdb: ## compile_commands.json for editors and clang-tidy
 install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth
 	install -Dm755 $(O)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth-worker
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in berth berth-containers; do \
+		sed 's|/usr/local/|$(PREFIX)/|' packaging/$$unit.service \
+			> $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
+	done
 	install -Dm644 docs/berth.8 $(DESTDIR)$(PREFIX)/share/man/man8/berth.8
 	install -Dm644 $(O)/gen/berth.container.5 $(DESTDIR)$(PREFIX)/share/man/man5/berth.container.5
 

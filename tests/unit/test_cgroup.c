@@ -513,6 +513,33 @@ static int live_delegated(void)
 	return 0;
 }
 
+/* A directory that another unit of the service manager holds: we stay where we are. */
+static int live_apart(void)
+{
+	struct cgroup_tree tree = { .fd = -1 };
+	const struct cgroup_limits none = { 0 };
+	struct err err = { 0 };
+	char name[64];
+	char path[sizeof tree.path];
+	own_fd leaf = -1;
+
+	(void)snprintf(name, sizeof name, "berth-test-%d-a", (int)getpid());
+	CHECK(cgroup_tree_open(&tree, name, NULL, &err) == 0);
+	(void)snprintf(path, sizeof path, "%s", tree.path);
+	CHECK(cgroup_tree_remove(&tree, &err) == 0);
+	CHECK(cgroup_tree_open(&tree, path, NULL, &err) == -ENOENT);
+	CHECK(cgroup_tree_open(&tree, "/tmp", NULL, &err) == -EINVAL);
+	CHECK(strstr(err.text, "no cgroup v2 directory"));
+	CHECK(mkdir(path, 0755) == 0);
+	CHECK(cgroup_tree_open(&tree, path, NULL, &err) == 0);
+	CHECK(tree.delegated && strcmp(tree.path, path) == 0 && !own_cgroup_is("-a/supervisor"));
+	leaf = cgroup_make(&tree, "c/web/1", &none, NULL, &err);
+	CHECK(leaf >= 0);
+	CHECK(cgroup_tree_remove(&tree, &err) == 0);
+	CHECK(rmdir(path) == 0);
+	return 0;
+}
+
 /* No cgroup2 mounted: at a place of our own. */
 static int live_mount(void)
 {
@@ -570,7 +597,7 @@ static int live(void)
 		(void)fprintf(stderr, "%s\n", err.text);
 		bad++;
 	}
-	bad += live_delegated() + live_mount();
+	bad += live_delegated() + live_apart() + live_mount();
 	return bad ? 1 : 0;
 }
 
