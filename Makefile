@@ -66,6 +66,7 @@ worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o)
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
 net_bin     := $(if $(wildcard tests/net/net.c),$(O)/tests/net-driver)
+stepper_bin := $(O)/tests/stepper
 probe_bin   := $(if $(wildcard tests/probe/probe.c),$(O)/tests/probe)
 hang_bin    := $(if $(shell $(PKG_CONFIG) --exists fuse3 && echo yes),$(O)/tests/hang)
 
@@ -124,6 +125,12 @@ $(O)/tests/probe: tests/probe/probe.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) -static -o $@ $<
 
+# Kills berth, or makes a call fail, at a chosen system call: tests/suite/45-walk.
+$(O)/tests/stepper: tests/walk/stepper.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) -o $@ $< \
+		$(shell $(PKG_CONFIG) --libs libseccomp)
+
 $(O)/tests/hang: tests/fuse/hang.c
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g $(WARN) $(WERROR) $(shell $(PKG_CONFIG) --cflags fuse3) \
@@ -155,7 +162,7 @@ deps: ## install what building and testing need (apt), or say what is missing
 run: ## show the main job: two containers, in namespaces of their own (needs root)
 	@tests/run-demo.sh $(O)
 
-tests: $(PROGRAMS) $(test_bin) $(probe_bin) $(net_bin) $(hang_bin)
+tests: $(PROGRAMS) $(test_bin) $(probe_bin) $(stepper_bin) $(net_bin) $(hang_bin)
 
 unit: $(test_bin) ## the unit tests alone: no root needed
 	@tests/lib/unit.sh $(test_bin)
@@ -164,6 +171,12 @@ check: ## install what the tests need, build, run all tests
 	@tests/lib/deps.sh check
 	@+$(MAKE) --no-print-directory tests
 	@tests/lib/check.sh $(O)
+
+soak: ## every point of the walks that `make check` samples: hours
+	@+$(MAKE) --no-print-directory tests
+	@for walk in 45-walk 46-faults; do \
+		WALK_POINTS=all WALK_SECONDS=36000 tests/suite/$$walk $(O) || bad=1; \
+	done; [ -z "$$bad" ]
 
 # Each tests/fuzz/fuzz_X.c runs for FUZZ_SECONDS on tests/fuzz/corpus/X, with clang's libFuzzer.
 FUZZ_SECONDS ?= 30

@@ -128,6 +128,8 @@ int path_touch_in(int rootfd, const char *path, struct err *err)
 	fd = path_open_in(rootfd, path, O_PATH, 0);
 	if (fd >= 0)
 		return fd;
+	if (fd != -ENOENT)
+		return err_sys(err, -fd, "open %s", path);
 	(void)snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 0, path);
 	dir = path_mkdirs_in(rootfd, parent, 0755, err);
 	if (dir < 0)

@@ -25,11 +25,14 @@ int caps_drop_bounding(uint64_t keep)
 	int last = caps_last();
 
 	for (int bit = 0; bit <= last; bit++) {
+		int code;
+
 		if (keep & CAPABILITY_BIT(bit) || prctl(PR_CAPBSET_DROP, bit) == 0)
 			continue;
+		code = errno;
 		/* What is not there need not be dropped: so this works without CAP_SETPCAP, too. */
 		if (prctl(PR_CAPBSET_READ, bit) != 0)
-			return -EPERM;
+			return -code;
 	}
 	return 0;
 }

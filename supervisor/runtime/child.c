@@ -96,6 +96,8 @@ static int step_go(struct plan *plan, struct err *err)
 	char go;
 	ssize_t n = read_full(plan->report_fd, &go, 1);
 
+	if (n < 0)
+		return err_sys(err, (int)-n, "hear from the supervisor");
 	return n == 1 ? 0 : err_set(err, ECANCELED, "the supervisor is gone");
 }
 
@@ -598,7 +600,9 @@ static int step_directory(struct plan *plan, struct err *err)
 
 	if (chdir(plan->process->cwd) < 0)
 		return err_sys(err, errno, "chdir %s", plan->process->cwd);
-	if (syscall(SYS_getcwd, cwd, sizeof cwd) < 0 || cwd[0] != '/')
+	if (syscall(SYS_getcwd, cwd, sizeof cwd) < 0)
+		return err_sys(err, errno, "ask for the working directory %s", plan->process->cwd);
+	if (cwd[0] != '/')
 		return err_set(err, EINVAL, "chdir %s: not inside the root", plan->process->cwd);
 	return 0;
 }

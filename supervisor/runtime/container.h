@@ -148,7 +148,8 @@ int container_exec(const struct container_env *env, const struct container_spec 
  */
 int container_read_report(struct container *container, struct report *ret, int *ret_console);
 
-/* Lets the child go on to exec, after the caller has recorded its pid. 0 or -errno. */
+/* Lets the child go on to exec, after the caller has recorded its pid. 0 (also when it is dead already:
+ * the report says why) or -errno. */
 int container_go(struct container *container);
 
 /* After end of file without REPORT_FAIL: did exec happen? Else the child died at *container->stage. */

@@ -72,11 +72,29 @@ static void test_words_before_a_reset(void **state)
 	container_done(&container);
 }
 
+/* It was dead before it was let go: no failure of ours, its own words are on their way. */
+static void test_dead_before_go(void **state)
+{
+	struct report report;
+	int console = -1, theirs;
+	struct container container = report_pair(&theirs);
+
+	(void)state;
+	say(theirs, REPORT_FAIL, "no such directory");
+	assert_int_equal(close(theirs), 0);
+	assert_int_equal(container_go(&container), 0);
+	assert_int_equal(container_read_report(&container, &report, &console), 1);
+	assert_int_equal(report.kind, REPORT_FAIL);
+	assert_int_equal(container_read_report(&container, &report, &console), 0);
+	container_done(&container);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_words_before_a_reset),
+		cmocka_unit_test(test_dead_before_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
