@@ -195,6 +195,19 @@ build/fuzz/fuzz_varlink: supervisor/core/varlink.c supervisor/core/loop.c
 fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_bin)
 
+# The drivers; `empty` is linked with every library of berth, used or not.
+$(O)/bench/start: $(O)/bench/start.o $(init_blob) $(O)/libberth.a
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs)
+
+$(O)/bench/empty: $(O)/bench/empty.o
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $< -Wl,--no-as-needed $(berth_libs)
+
+$(O)/bench/respawn: $(O)/bench/respawn.o
+	$(CC) -static -o $@ $<
+
+bench: all $(probe_bin) $(O)/bench/start $(O)/bench/empty $(O)/bench/respawn ## start, restart, rest and size, beside peers (root; docs/bench.md)
+	@bench/run $(O)
+
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, arrows, what each program links
 	@tests/lint/lint.sh $(O)
 
