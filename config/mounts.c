@@ -407,6 +407,37 @@ static void secret_read(struct build *b, struct part *part, const struct draft_i
 		mount_push(b, part, &mount, "Secret", item->at);
 }
 
+static bool is_target(const struct container_spec *spec, const char *path)
+{
+	for (size_t i = 0; i < spec->nmounts; i++)
+		if (strcmp(spec->mounts[i].target, path) == 0)
+			return true;
+	return false;
+}
+
+/* ReadOnly= is for the image: what every program expects to write to stays writable, in memory, as
+ * with podman's ReadOnlyTmpfs=, unless something else is mounted there. */
+static void readonly_tmpfs(struct build *b, struct part *part)
+{
+	static const struct {
+		const char *target;
+		uint32_t mode;
+	} rows[] = { { "/run", 0755 }, { "/tmp", 01777 }, { "/var/tmp", 01777 } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct mount_spec mount = { .kind = MOUNT_TMPFS,
+			.target = rows[i].target,
+			.mode = rows[i].mode,
+			.nosuid = true,
+			.nodev = true,
+			.copy_up = true,
+			.origin = "ReadOnly=" };
+
+		if (!is_target(part->spec, mount.target))
+			mount_push(b, part, &mount, "ReadOnly", (struct origin){ 0 });
+	}
+}
+
 /* A mount below another has to come after it. */
 static int mount_order(const void *left, const void *right)
 {
@@ -429,6 +460,8 @@ void pass_mounts(struct build *b, uint32_t unit)
 		tmpfs_read(b, part, &draft->tmpfs.v[i]);
 	for (size_t i = 0; i < draft->secret.n; i++)
 		secret_read(b, part, &draft->secret.v[i]);
+	if (part->spec->root.readonly)
+		readonly_tmpfs(b, part);
 	if (part->spec->nmounts)
 		qsort((struct mount_spec *)(size_t)part->spec->mounts, part->spec->nmounts,
 			sizeof *part->spec->mounts, mount_order);

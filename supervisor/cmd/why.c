@@ -80,10 +80,12 @@ static void why_running(const json_t *unit)
 
 static void why_ready(const json_t *unit)
 {
-	printf("%s runs (pid %lld) since %s, as it should.\n", show_text(unit, "name"),
-		show_int(unit, "pid"), show_ago(show_text(unit, "started")).text);
-	if (strcmp(show_text(unit, "health"), "unhealthy") == 0 ||
-		show_int(unit, "health_failures"))
+	bool unhealthy = strcmp(show_text(unit, "health"), "unhealthy") == 0;
+
+	printf("%s runs (pid %lld) since %s, %s.\n", show_text(unit, "name"), show_int(unit, "pid"),
+		show_ago(show_text(unit, "started")).text,
+		unhealthy ? "and is unhealthy; its Restart= leaves it as it is" : "as it should");
+	if (unhealthy || show_int(unit, "health_failures"))
 		printf("Its last %lld health probes failed: %s.\n",
 			show_int(unit, "health_failures"), show_text(unit, "health_text"));
 	if (show_int(unit, "restarts"))

@@ -32,6 +32,9 @@
 /* A read-only container still needs its mount points made: in an upper layer this small. */
 enum { READONLY_UPPER_SIZE = 1 << 20 };
 
+/* For files that are read and nothing else. */
+#define NOTHING_RUNS (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+
 /* ---- STAGE_RESOLVE, STAGE_USERS ---------------------------------------------------------------- */
 
 /* The host's /dev/null, and really that: masks are made of it (CVE-2025-31133). */
@@ -352,7 +355,7 @@ static int add_text(struct plan *plan, const char *text, const char *target, str
 	if (r < 0)
 		return r;
 	return add_bind(
-		plan, path, target, false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, MS_PRIVATE, err);
+		plan, path, target, false, MOUNT_ATTR_RDONLY | NOTHING_RUNS, MS_PRIVATE, err);
 }
 
 static int add_timezone(struct plan *plan, struct err *err)

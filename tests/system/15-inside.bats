@@ -149,11 +149,11 @@ refuses() {
 	[ "$(cat "$ROOTS/busybox/etc/hosts")" = "192.0.2.1 from-the-image" ]
 }
 
-@test "ReadOnly=true: the root cannot be written, a tmpfs can" {
-	look ReadOnly=true Tmpfs=/tmp
+@test "ReadOnly=true: the root cannot be written, /run, /tmp and /var/tmp can" {
+	look ReadOnly=true
 	refuses 'echo x > /etc/new'
 	refuses 'echo x > /new'
-	run -0 berth exec seen sh -c 'echo x > /tmp/x'
+	run -0 berth exec seen sh -c 'echo x > /tmp/x && echo x > /run/x && echo x > /var/tmp/x'
 }
 
 @test "limits of processes, the time zone of nobody, the environment" {
