@@ -53,6 +53,10 @@ int net_ruleset_apply(const char *instance, const struct net_bridge *const *brid
 	size_t nbridges, const struct net_port *ports, size_t nports, struct err *err);
 int net_ruleset_remove(const char *instance, struct err *err);
 
+/* Can the kernel make a link of this kind ("bridge", "veth")? Makes one, in the network namespace of
+ * the caller, which is one to be thrown away. -EOPNOTSUPP: it cannot. */
+int net_link_probe(const char *kind, struct err *err);
+
 /* lo is up in the network namespace of the caller. */
 int net_loopback_up(struct err *err);
 

@@ -7,9 +7,9 @@
 #include <linux/bpf.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <netlink/route/link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "netns/net.h"
 #include "supervisor/base/capability.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
@@ -273,20 +275,7 @@ static int probe_openat2(const struct check *check)
 /* `arg` is the kind of link, made in the child's network namespace. */
 static int probe_link(const struct check *check)
 {
-	struct nl_sock *sock = nl_socket_alloc();
-	struct rtnl_link *link = rtnl_link_alloc();
-	int r = -ENOMEM;
-
-	if (sock && link && nl_connect(sock, NETLINK_ROUTE) == 0) {
-		rtnl_link_set_name(link, "doctor0");
-		r = rtnl_link_set_type(link, check->arg);
-		if (r == 0)
-			r = rtnl_link_add(sock, link, NLM_F_CREATE | NLM_F_EXCL);
-		r = r == -NLE_OPNOTSUPP ? -EOPNOTSUPP : r == -NLE_PERM ? -EPERM : r ? -EIO : 0;
-	}
-	rtnl_link_put(link);
-	nl_socket_free(sock);
-	return r;
+	return net_link_probe(check->arg, NULL);
 }
 
 /* Asks nf_tables for its generation; the kernel loads the module for it. */

@@ -32,7 +32,7 @@ static const struct {
 	const char *name, *use, *terms;
 } libraries[] = {
 	{ "libc", "glibc or musl", "LGPL-2.1-or-later, or MIT" },
-	{ "libnl-3, libnl-route-3", "links, addresses, routes", "LGPL-2.1-only" },
+	{ "libnl-3", "links, addresses, routes", "LGPL-2.1-only" },
 	{ "libmnl", "nf_tables messages", "LGPL-2.1-or-later" },
 	{ "libcap", "capabilities", "BSD-3-Clause or GPL-2.0-only" },
 	{ "libseccomp", "system call filters", "LGPL-2.1-only" },

@@ -113,22 +113,25 @@ static int insert_line(const char *dir, const char *line, struct err *err)
 	return 0;
 }
 
+/* The whole of modules.dep, to be freed; NULL with words. */
 static char *read_list(const char *dir, struct err *err)
 {
-	own_fd dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	own_mem char *list = malloc(LIST_SIZE_MAX);
+	char path[320];
+	char *list = malloc(LIST_SIZE_MAX);
 	ssize_t n;
 
-	if (dirfd < 0 || !list) {
-		(void)err_sys(err, dirfd < 0 ? ENOENT : ENOMEM, "open %s", dir);
+	if (!list) {
+		(void)err_sys(err, ENOMEM, "read modules.dep");
 		return NULL;
 	}
-	n = file_read_at(dirfd, "modules.dep", list, LIST_SIZE_MAX);
+	(void)snprintf(path, sizeof path, "%s/modules.dep", dir);
+	n = file_read_at(AT_FDCWD, path, list, LIST_SIZE_MAX);
 	if (n < 0) {
-		(void)err_sys(err, (int)-n, "read %s/modules.dep", dir);
+		free(list);
+		(void)err_sys(err, (int)-n, "read %s", path);
 		return NULL;
 	}
-	return ptr_take(&list);
+	return list;
 }
 
 static void modules_dir(char ret[static 300])

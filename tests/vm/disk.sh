@@ -14,7 +14,7 @@ rm -rf "$tree"
 sources=$(tests/lib/apt-source.sh)
 suite=$(printf '%s\n' "$sources" | awk 'NR == 1 { print $(NF - 1) }')
 printf '%s\n' "$sources" | mmdebstrap --quiet --variant=essential --mode=root \
-	--include=systemd-sysv,dbus,kmod,iproute2,nftables,procps,jq,bats,curl,busybox-static,nginx-light,redis-server,netcat-openbsd,strace,util-linux,mount,udev,python3-minimal,libnl-3-200,libnl-route-3-200,libmnl0,libcap2,libseccomp2,libinih1,libjansson4,libarchive13,fuse3,crun \
+	--include=systemd-sysv,dbus,kmod,iproute2,nftables,procps,jq,bats,curl,busybox-static,nginx-light,redis-server,netcat-openbsd,strace,util-linux,mount,udev,python3-minimal,libnl-3-200,libmnl0,libcap2,libseccomp2,libinih1,libjansson4,libarchive13,fuse3,crun \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$tree" >&2
 rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/*
