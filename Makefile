@@ -47,7 +47,7 @@ WERROR ?= $(if $(CI),-Werror)
 
 # ---- what is linked into what -------------------------------------------------------------------
 # Each program names its libraries; `make lint` checks the result with ldd.
-BERTH_LIBS  := libnl-3.0 libmnl libcap libseccomp inih jansson
+BERTH_LIBS  := libnl-3.0 libmnl libseccomp inih jansson
 WORKER_LIBS := libarchive
 
 base_src    := $(wildcard supervisor/base/*.c)

@@ -34,7 +34,6 @@ static const struct {
 	{ "libc", "glibc or musl", "LGPL-2.1-or-later, or MIT" },
 	{ "libnl-3", "links, addresses, routes", "LGPL-2.1-only" },
 	{ "libmnl", "nf_tables messages", "LGPL-2.1-or-later" },
-	{ "libcap", "capabilities", "BSD-3-Clause or GPL-2.0-only" },
 	{ "libseccomp", "system call filters", "LGPL-2.1-only" },
 	{ "inih", "INI lines", "BSD-3-Clause" },
 	{ "jansson", "JSON", "MIT" },
