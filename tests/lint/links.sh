@@ -1,0 +1,27 @@
+#!/bin/sh
+# links.sh BUILD_DIR: each program that links.txt names is there and links nothing but what stands
+# there. Prints each library too many; exit 1 if any.
+set -eu
+words() {
+	awk -v name="$1" '$1 == name { for (i = 2; i <= NF; i++) print $i }' "$list"
+}
+list=$(dirname "$0")/links.txt
+bad=0
+programs=$(awk '!/^#/ && $1 != "*" { print $1 }' "$list")
+for program in $programs; do
+	if [ ! -x "$1/$program" ]; then
+		echo "$1/$program is not there: build it first"
+		bad=1
+		continue
+	fi
+	may=$(words "$program")
+	[ "$may" = - ] || may="$may
+$(words '*')"
+	for library in $(readelf -d "$1/$program" |
+		sed -n 's/.*(NEEDED).*\[\(.*\)\.so.*\]$/\1/p'); do
+		printf '%s\n' "$may" | grep -qxF -e "$library" && continue
+		echo "$1/$program links $library, which tests/lint/links.txt does not allow it"
+		bad=1
+	done
+done
+exit $bad
