@@ -54,6 +54,24 @@ static int remove_worker(const char *name, void *data)
 	return 0;
 }
 
+/* The log writer ends by itself when it has written what is left. */
+static int await_log_writer(const char *name, void *data)
+{
+	struct supervisor *sv = data;
+	uint64_t deadline = clock_monotonic() + KILL_WAIT;
+	own_fd fd = strcmp(name, "log") == 0 ? cgroup_open(&sv->tree, "workers/log") : -1;
+
+	while (fd >= 0 && cgroup_populated(fd) == 1 && clock_monotonic() < deadline)
+		(void)poll(NULL, 0, 2);
+	return 0;
+}
+
+void workers_end(struct supervisor *sv)
+{
+	(void)cgroup_each(&sv->tree, "workers", remove_worker, sv);
+	(void)cgroup_each(&sv->tree, "workers", await_log_writer, sv);
+}
+
 static struct service *service_by_stem(const struct supervisor *sv, const char *name)
 {
 	for (size_t i = 0; i < sv->nservices; i++)

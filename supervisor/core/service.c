@@ -85,6 +85,7 @@ static int record_write(struct service *s)
 		.last = s->m.last,
 	};
 
+	s->record_due = false;
 	if (s->sv->state_fd < 0)
 		return 0;
 	(void)snprintf(record.unit, sizeof record.unit, "%s", s->unit->id);
@@ -98,10 +99,27 @@ static int record_write(struct service *s)
 
 void service_record(struct service *s)
 {
-	int r = record_write(s);
+	s->record_due = true;
+	s->sv->late_work = true;
+}
 
+/* What the death of one run and the launch of the next do not wait for. */
+void service_late_work(struct service *s)
+{
+	int r;
+
+	if (s->record_due) {
+		r = record_write(s);
+		if (r < 0)
+			log_warning("%s: cannot record its state: %s", name_of(s), strerror(-r));
+	}
+	if (!s->old_leaf)
+		return;
+	r = cgroup_remove(&s->sv->tree, s->old_leaf);
 	if (r < 0)
-		log_warning("%s: cannot record its state: %s", name_of(s), strerror(-r));
+		log_warning("%s: cannot remove the cgroup %s: %s", name_of(s), s->old_leaf,
+			strerror(-r));
+	service_text(&s->old_leaf, NULL);
 }
 
 /* ---- the end of the main process -------------------------------------------------------------- */
@@ -154,7 +172,7 @@ static void leader_ended(struct service *s, bool known, int status)
 	loop_timer_cancel(s->sv->loop, &s->reap_timer);
 	fd_close(&s->w.c.pidfd);
 	s->w.c.pid = 0;
-	if (s->w.c.cgroup_fd >= 0)
+	if (s->w.c.cgroup_fd >= 0 && s->sv->tree.controllers & CGROUP_MEMORY)
 		cgroup_usage(s->w.c.cgroup_fd, &usage);
 	if (s->w.exec_seen) {
 		s->m.last = (struct service_exit){
@@ -399,18 +417,16 @@ static void events_close(struct service *s)
 
 static void act_clean(struct service *s)
 {
-	int r;
-
 	events_close(s);
 	loop_timer_cancel(s->sv->loop, &s->reap_timer);
 	watched_done(s->sv->loop, &s->w);
 	notify_close(s);
 	if (s->sv->tree.fd < 0 || !*s->leaf)
 		return;
-	r = cgroup_remove(&s->sv->tree, s->leaf);
-	if (r < 0)
-		log_warning(
-			"%s: cannot remove the cgroup %s: %s", name_of(s), s->leaf, strerror(-r));
+	if (s->old_leaf)
+		service_late_work(s);
+	service_text(&s->old_leaf, s->leaf);
+	s->sv->late_work = true;
 	s->leaf[0] = '\0';
 }
 
@@ -544,16 +560,17 @@ static void on_cgroup_events(struct loop *loop, uint32_t events, void *data)
 
 static bool leaf_is_empty(struct service *s)
 {
-	if (s->w.c.cgroup_fd < 0)
+	if (s->w.c.cgroup_fd < 0 || cgroup_populated(s->w.c.cgroup_fd) != 1)
 		return true;
-	if (s->events_fd < 0 && cgroup_populated(s->w.c.cgroup_fd) == 1) {
-		s->events_fd = cgroup_events_open(s->w.c.cgroup_fd);
-		if (s->events_fd >= 0) {
-			events_read(s->events_fd);
-			(void)loop_add(s->sv->loop, s->events_fd, EPOLLPRI, LOOP_NOTICE,
-				on_cgroup_events, s, &s->events_id);
-		}
+	if (s->events_fd >= 0)
+		return false;
+	s->events_fd = cgroup_events_open(s->w.c.cgroup_fd);
+	if (s->events_fd >= 0) {
+		events_read(s->events_fd);
+		(void)loop_add(s->sv->loop, s->events_fd, EPOLLPRI, LOOP_NOTICE, on_cgroup_events,
+			s, &s->events_id);
 	}
+	/* It may have become empty before we watched. */
 	return cgroup_populated(s->w.c.cgroup_fd) != 1;
 }
 
@@ -612,6 +629,7 @@ void service_done(struct service *s)
 	watched_done(s->sv->loop, &s->w);
 	probe_done(s);
 	service_text(&s->failure, NULL);
+	service_text(&s->old_leaf, NULL);
 	service_text(&s->dropped, NULL);
 	service_text(&s->status_text, NULL);
 }

@@ -75,6 +75,8 @@ struct service {
 	uint64_t since, started, ready_since; /* CLOCK_REALTIME */
 	uint32_t blocked_by;                  /* WAITING: unit index; UINT32_MAX: the network */
 	char leaf[128];
+	bool record_due;       /* late work: its state is to be written down, */
+	char *old_leaf;        /* this one removed; NULL: none */
 	uint8_t failure_stage; /* of the last start, when it failed: enum container_stage */
 	uint16_t failure_code; /* and its errno value */
 	char *failure,
@@ -120,6 +122,7 @@ struct supervisor {
 	bool killing;        /* no more patience */
 	bool stray_children; /* a zombie that was not ours stood in the way of others */
 	bool dirty;          /* dependencies are to be looked at */
+	bool late_work;      /* of some service */
 	bool wanted_mirroring, wanted_changed;
 	char network_failure[ERR_TEXT_SIZE];
 	struct loop_timer shutdown_timer;
@@ -137,7 +140,9 @@ void service_text(char **text, const char *value);
 void service_dispatch(struct service *s, enum machine_event event);
 /* KILLING, DRAINING, UNKILLABLE: if nothing is left, it is EVENT_GONE. */
 void service_check_gone(struct service *s);
+/* Its state is written down at the end of this turn. */
 void service_record(struct service *s);
+void service_late_work(struct service *s);
 void service_changed(struct service *s);
 void service_fail(struct service *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool service_has_pid(const struct service *s, pid_t pid);
@@ -192,6 +197,8 @@ bool supervisor_turn(struct supervisor *sv);
 
 /* recover.c */
 int supervisor_adopt(struct supervisor *sv, struct err *err);
+/* After the last stop: kills what works for us, lets the log writer finish. Blocks. */
+void workers_end(struct supervisor *sv);
 
 /* wanted.c: what was asked for by hand, over death and reboot. */
 void wanted_load(struct supervisor *sv);

@@ -24,7 +24,7 @@
 #include "supervisor/core/deps.h"
 #include "supervisor/core/service.h"
 
-enum { ORPHANS_PER_TURN = 64, PASSES_PER_TURN = 8, CGROUP_TRIES = 300 };
+enum { ORPHANS_PER_TURN = 64, PASSES_PER_TURN = 8 };
 
 /* ---- small doors ------------------------------------------------------------------------------ */
 
@@ -250,6 +250,9 @@ bool supervisor_turn(struct supervisor *sv)
 		for (size_t i = 0; i < sv->nservices; i++)
 			look_at_start(&sv->services[i]);
 	}
+	for (size_t i = 0; sv->late_work && i < sv->nservices; i++)
+		service_late_work(&sv->services[i]);
+	sv->late_work = false;
 	tell_watchers(sv);
 	shutdown_check(sv);
 	trim_once(sv);
@@ -722,19 +725,6 @@ int supervisor_open(
 	return r;
 }
 
-/* The log writer and the last job were told to end; they need a moment to be gone. */
-static int remove_cgroups(struct supervisor *sv, struct err *err)
-{
-	int r = -EBUSY;
-
-	for (int i = 0; r == -EBUSY && i < CGROUP_TRIES; i++) {
-		if (i)
-			(void)usleep(10000);
-		r = cgroup_tree_remove(&sv->tree, err);
-	}
-	return r;
-}
-
 /* After everything has stopped: nothing of ours stays on the machine but its state and its logs. */
 static void remove_traces(struct supervisor *sv)
 {
@@ -742,7 +732,9 @@ static void remove_traces(struct supervisor *sv)
 	char path[600];
 
 	network_remove(sv);
-	if (sv->tree.fd >= 0 && remove_cgroups(sv, &err) < 0)
+	if (sv->tree.fd >= 0)
+		workers_end(sv);
+	if (sv->tree.fd >= 0 && cgroup_tree_remove(&sv->tree, &err) < 0)
 		log_warning("remove the cgroups: %s", err.text);
 	(void)snprintf(path, sizeof path, "%s/cgroup", sv->env.run_dir);
 	(void)umount2(path, MNT_DETACH);

@@ -43,3 +43,20 @@ exec_batch() {
 	cat "$BATS_TEST_TMPDIR/exec.log"
 	[ ! -s "$BATS_TEST_TMPDIR/exec.log" ]
 }
+
+# ---- the end --------------------------------------------------------------------------------------
+
+@test "SIGINT leaves no cgroup, also when the log writer takes its time" {
+	sleeper web
+	start_supervise
+	wait_for ready web
+	writer=$(cat "$(cgroup_top)"/berth-*/workers/log/cgroup.procs)
+	kill -STOP "$writer"
+	pid=$SUPERVISOR SUPERVISOR=
+	kill -INT "$pid"
+	sleep 1
+	kill -CONT "$writer"
+	wait_until 10 gone "$pid"
+	run find "$(cgroup_top)" -maxdepth 1 -name 'berth-*'
+	[ -z "$output" ]
+}
