@@ -67,6 +67,7 @@ early() {
 	mount -t sysfs -o nosuid,nodev,noexec sys /sys
 	mountpoint -q /dev || mount -t devtmpfs dev /dev
 	mkdir -p /dev/pts /dev/shm
+	[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 	mount -t devpts devpts /dev/pts
 	mount -t tmpfs tmpfs /dev/shm
 	mount -t tmpfs -o mode=755 tmpfs /run
