@@ -3,12 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
@@ -333,7 +336,8 @@ int volume_shared_text(
 {
 	char dir[256];
 	char name[24];
-	char mine[40];
+	char mine[48];
+	uint64_t number = 0;
 	own_fd dirfd = -1;
 	int r;
 
@@ -347,10 +351,15 @@ int volume_shared_text(
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r < 0 || dirfd < 0)
 		return err_sys(err, r < 0 ? -r : errno, "open %s", dir);
-	/* Builders of siblings do this at the same time: each writes its own, the last rename wins. */
-	(void)snprintf(mine, sizeof mine, "%s.%d", name, (int)getpid());
+	/* Builders of siblings do this at the same time, each as process 1 of its namespace, so a pid
+	 * tells none apart. The first link wins: one that were replaced could not be mounted any more
+	 * by who has it open. */
+	if (getrandom(&number, sizeof number, GRND_NONBLOCK) != (ssize_t)sizeof number)
+		number = clock_monotonic();
+	(void)snprintf(mine, sizeof mine, "%s.%016" PRIx64, name, number);
 	r = file_replace_at(dirfd, mine, text, strlen(text), 0644, 0);
-	if (r == 0 && renameat(dirfd, mine, dirfd, name) < 0)
+	if (r == 0 && linkat(dirfd, mine, dirfd, name, 0) < 0 && errno != EEXIST)
 		r = -errno;
+	(void)unlinkat(dirfd, mine, 0);
 	return r < 0 ? err_sys(err, -r, "write %s", ret_path) : 0;
 }
