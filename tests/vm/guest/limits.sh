@@ -126,10 +126,10 @@ same 'adopted on the way' "$calm" "$(pid_of calm)"
 ok '/dev/zero can be read' berth exec devices sh -c 'head -c 4 /dev/zero | wc -c'
 ok 'the device that was added too' berth exec devices sh -c 'exec 3</dev/disk'
 never 'but not written to' berth exec devices sh -c 'exec 3>/dev/disk'
-ok 'a disk can be named, with CAP_MKNOD' berth exec devices mknod /root/disk b 254 0
-says 'and not opened' 'Operation not permitted' berth exec devices sh -c 'exec 3</root/disk'
-ok 'the console can be named' berth exec devices mknod /root/ttyS0 c 4 64
-says 'and not opened either' 'Operation not permitted' berth exec devices sh -c 'exec 3<>/root/ttyS0'
+ok 'a disk can be named, with CAP_MKNOD' berth exec devices mknod /dev/some-disk b 254 0
+says 'and not opened' 'Operation not permitted' berth exec devices sh -c 'exec 3</dev/some-disk'
+ok 'the console can be named' berth exec devices mknod /dev/ttyS0 c 4 64
+says 'and not opened either' 'Operation not permitted' berth exec devices sh -c 'exec 3<>/dev/ttyS0'
 ok 'a native service is not filtered' sh -c 'head -c 1 /dev/vda | wc -c'
 
 # ---- the end -----------------------------------------------------------------------------------------
