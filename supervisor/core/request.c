@@ -188,9 +188,7 @@ static void describe(const struct service *s, char *ret, size_t size)
 			(void)snprintf(ret, size, "after %s", sv->set->units[s->blocked_by].stem);
 		return;
 	case SERVICE_STARTING:
-		if (s->w.c.stage)
-			(void)snprintf(ret, size, "%s",
-				container_stage_name((enum container_stage) * s->w.c.stage));
+		(void)snprintf(ret, size, "%s", container_stage_name(container_stage(&s->w.c)));
 		return;
 	case SERVICE_BACKOFF:
 		(void)snprintf(ret, size, "next try in %s",

@@ -436,7 +436,7 @@ static void on_timer(struct loop *loop, void *data)
 
 	/* Unpacking an image, once per content, does not count against the start timeout. */
 	if (s->m.state == SERVICE_STARTING && s->unit->spec->root.kind == ROOT_TAR &&
-		s->w.c.stage && *s->w.c.stage == STAGE_IMAGE) {
+		container_stage(&s->w.c) == STAGE_IMAGE) {
 		s->m.deadline = loop_now(loop) + s->m.spec->start_timeout;
 		(void)loop_timer_set(loop, &s->timer, s->m.deadline);
 		return;
@@ -451,9 +451,9 @@ static void on_timer(struct loop *loop, void *data)
 	if (s->m.state == SERVICE_STARTING || s->m.state == SERVICE_RUNNING)
 		service_fail(s, "not ready within TimeoutStartSec=%s (at: %s)",
 			clock_span(s->m.spec->start_timeout).text,
-			s->m.state == SERVICE_RUNNING || !s->w.c.stage
+			s->m.state == SERVICE_RUNNING
 				? "running"
-				: container_stage_name((enum container_stage) * s->w.c.stage));
+				: container_stage_name(container_stage(&s->w.c)));
 	if (s->m.state == SERVICE_STOPPING)
 		log_notice("%s: the stop signal had no effect in %s, killing it", name_of(s),
 			clock_span(s->m.spec->stop_timeout).text);

@@ -230,8 +230,7 @@ static void trim_once(struct supervisor *sv)
 		return;
 	for (size_t i = 0; i < sv->nservices; i++)
 		if (sv->services[i].m.state == SERVICE_STARTING ||
-			(sv->services[i].m.state == SERVICE_WAITING &&
-				sv->network == NETWORK_WORKING))
+			sv->services[i].m.state == SERVICE_WAITING)
 			return;
 	sv->trimmed = true;
 #ifdef __GLIBC__

@@ -49,7 +49,7 @@ static void died(struct watched *w)
 {
 	struct err err;
 
-	w->stage = w->c.stage ? *w->c.stage : STAGE_NONE;
+	w->stage = (int32_t)container_stage(&w->c);
 	(void)err_set(&err, EIO, "%s: the process died there",
 		container_stage_name((enum container_stage)w->stage));
 	watched_fail(w, &err);

@@ -78,7 +78,7 @@ static int open_report(struct container *container, int *ret_theirs, struct err 
 	}
 	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	container->report_fd = pair[0];
-	container->stage = page;
+	container->shared_stage = page;
 	*ret_theirs = pair[1];
 	return 0;
 }
@@ -183,7 +183,7 @@ static struct plan pending_plan(const struct container *container)
 
 	plan.report_fd = pending->theirs;
 	plan.cgroup_fd = container->cgroup_fd;
-	plan.stage = container->stage;
+	plan.stage = container->shared_stage;
 	plan.hold = pending->hold;
 	plan.notify_socket = pending->notify[0] ? pending->notify : NULL;
 	plan.lower = pending->spec->root.path;
@@ -305,7 +305,7 @@ int container_exec(const struct container_env *env, const struct container_spec 
 	plan.join = true;
 	plan.join_pidfd = pidfd;
 	plan.cgroup_fd = cgroup_fd;
-	plan.stage = container.stage;
+	plan.stage = container.shared_stage;
 	guess_filter(&plan);
 	r = spawn(0, env->workers_fd, &container.builder_pidfd, &must_join, err);
 	if (r == 0)
@@ -321,6 +321,21 @@ int container_exec(const struct container_env *env, const struct container_spec 
 }
 
 /* ---- report ------------------------------------------------------------------------------------ */
+
+enum container_stage container_stage(const struct container *container)
+{
+	return (enum container_stage)(
+		container->shared_stage ? *container->shared_stage : container->last_stage);
+}
+
+/* A page for each running container would be most of what the supervisor weighs. */
+static void forget_stage(struct container *container)
+{
+	container->last_stage = (int32_t)container_stage(container);
+	if (container->shared_stage)
+		(void)munmap((void *)(size_t)container->shared_stage, STAGE_PAGE);
+	container->shared_stage = NULL;
+}
 
 /* The preparer is done: now the container. A clone that fails is reported like any failure. */
 static int read_prepared(struct container *container, struct report *report)
@@ -350,6 +365,7 @@ int container_read_report(struct container *container, struct report *ret, int *
 		return -EAGAIN;
 	if (n != (ssize_t)sizeof report) {
 		fd_close(&container->report_fd);
+		forget_stage(container);
 		if (n > 0 && nfds == 1)
 			fd_close(&fds[0]);
 		return 0;
@@ -386,7 +402,7 @@ int container_go(struct container *container)
 
 bool container_exec_happened(const struct container *container)
 {
-	return container->stage && *container->stage == STAGE_EXEC;
+	return container_stage(container) == STAGE_EXEC;
 }
 
 void container_done(struct container *container)
@@ -395,9 +411,7 @@ void container_done(struct container *container)
 	fd_close(&container->report_fd);
 	fd_close(&container->pidfd);
 	fd_close(&container->cgroup_fd);
-	if (container->stage)
-		(void)munmap((void *)(size_t)container->stage, STAGE_PAGE);
-	container->stage = NULL;
+	forget_stage(container);
 	pending_free(&container->pending);
 	container->builder = container->pid = 0;
 }

@@ -94,8 +94,9 @@ struct container {
 	int report_fd; /* non-blocking SOCK_SEQPACKET */
 	pid_t pid;     /* from REPORT_CREATED; the caller's child */
 	int pidfd;
-	int cgroup_fd;                     /* of the leaf; -1 without cgroups */
-	volatile int32_t *stage;           /* shared with builder and child: where they are */
+	int cgroup_fd;                  /* of the leaf; -1 without cgroups */
+	volatile int32_t *shared_stage; /* a page its processes write to; NULL after the report */
+	int32_t last_stage;             /* what it said in the end */
 	struct container_pending *pending; /* what the clone after the preparer needs */
 };
 #define CONTAINER_NONE \
@@ -152,7 +153,10 @@ int container_read_report(struct container *container, struct report *ret, int *
  * the report says why) or -errno. */
 int container_go(struct container *container);
 
-/* After end of file without REPORT_FAIL: did exec happen? Else the child died at *container->stage. */
+/* Where the start is, or where it ended. */
+enum container_stage container_stage(const struct container *container);
+
+/* After end of file without REPORT_FAIL: did exec happen? Else the child died at its container_stage(). */
 bool container_exec_happened(const struct container *container);
 
 /* Closes what is open. Kills and reaps nothing. */
