@@ -222,17 +222,26 @@ static void security_devices(struct build *b, struct part *part)
 	spec->ndevices = devices.nspecs;
 }
 
+/* Several paths stand in one word, with colons between them, as podman has it. */
 static void paths_read(
 	struct build *b, const char *key, const struct draft_list *list, struct strv *ret)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const char *text = list->v[i].text;
-		bool all = strcasecmp(text, "all") == 0 && strcmp(key, "Unmask") == 0;
 
-		if (!all && (text[0] != '/' || strstr(text, "/..")))
-			ERROR_AT(b, list->v[i].at, "%s: \"%s\" is not an absolute path", key, text);
-		else
-			build_add(b, ret, all ? "ALL" : text);
+		for (size_t n; *text; text += n + (text[n] == ':')) {
+			const char *path;
+			bool all;
+
+			n = strcspn(text, ":");
+			path = build_ntext(b, text, n);
+			all = strcasecmp(path, "all") == 0 && strcmp(key, "Unmask") == 0;
+			if (!all && (path[0] != '/' || strstr(path, "/..")))
+				ERROR_AT(b, list->v[i].at, "%s: \"%s\" is not an absolute path",
+					key, path);
+			else
+				build_add(b, ret, all ? "ALL" : path);
+		}
 	}
 }
 

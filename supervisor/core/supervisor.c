@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -740,6 +741,16 @@ static void remove_traces(struct supervisor *sv)
 	(void)umount2(sv->env.run_dir, MNT_DETACH);
 }
 
+/* What was told to end is still in its cgroup for a moment, which could not be removed so. */
+static void wait_for_workers(struct supervisor *sv)
+{
+	own_fd workers = sv->tree.fd >= 0 ? cgroup_open(&sv->tree, "workers") : -1;
+	uint64_t deadline = clock_monotonic() + 2 * NSEC_PER_SEC;
+
+	while (workers >= 0 && cgroup_populated(workers) == 1 && clock_monotonic() < deadline)
+		(void)poll(NULL, 0, 2);
+}
+
 void supervisor_close(struct supervisor *sv)
 {
 	bool stopped;
@@ -753,8 +764,10 @@ void supervisor_close(struct supervisor *sv)
 		service_done(&sv->services[i]);
 	logwriter_close(sv->log, stopped);
 	fd_close(&sv->env.workers_fd);
-	if (stopped)
+	if (stopped) {
+		wait_for_workers(sv);
 		remove_traces(sv);
+	}
 	cgroup_tree_done(&sv->tree);
 	loop_free(sv->loop);
 	free(sv->services);

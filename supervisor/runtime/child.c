@@ -592,13 +592,18 @@ static int step_limits(struct plan *plan, struct err *err)
 	return 0;
 }
 
-/* After the pivot. A working directory that is a leaked descriptor of the host would be
- * "(unreachable)" (CVE-2024-21626). */
+/* After the pivot. Not by way of /proc/self/fd: these descriptors are ours. One of the host that was
+ * taken all the same would be "(unreachable)" (CVE-2024-21626). */
 static int step_directory(struct plan *plan, struct err *err)
 {
+	own_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	own_fd dir =
+		root < 0 ? -errno : path_open_in(root, plan->process->cwd, O_PATH | O_DIRECTORY, 0);
 	char cwd[4096];
 
-	if (chdir(plan->process->cwd) < 0)
+	if (dir < 0)
+		return err_sys(err, -dir, "chdir %s", plan->process->cwd);
+	if (fchdir(dir) < 0)
 		return err_sys(err, errno, "chdir %s", plan->process->cwd);
 	if (syscall(SYS_getcwd, cwd, sizeof cwd) < 0)
 		return err_sys(err, errno, "ask for the working directory %s", plan->process->cwd);
@@ -698,19 +703,6 @@ static const char *find_path(const struct plan *plan)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-static int exec_error(const char *file, int code, struct err *err)
-{
-	if (code == ENOENT && access(file, F_OK) == 0)
-		return err_set(err, code,
-			"%s: its interpreter or dynamic loader is missing in the root", file);
-	if (code == ENOEXEC)
-		return err_set(err, code,
-			"%s: not a program for this machine (another architecture, or a script "
-			"without #!)",
-			file);
-	return err_sys(err, code, "%s", file);
-}
-
 static int exec_by_path(const struct plan *plan, char **argv, struct err *err)
 {
 	char *const *env = (char *const *)(size_t)plan->environ;
@@ -719,7 +711,7 @@ static int exec_by_path(const struct plan *plan, char **argv, struct err *err)
 
 	if (strchr(argv[0], '/')) {
 		(void)execve(argv[0], argv, env);
-		return exec_error(argv[0], errno, err);
+		return spawn_exec_error(argv[0], errno, err);
 	}
 	while (*path) {
 		size_t n = strcspn(path, ":");
@@ -728,11 +720,11 @@ static int exec_by_path(const struct plan *plan, char **argv, struct err *err)
 		(void)snprintf(file, sizeof file, "%.*s/%s", (int)n, n ? path : ".", argv[0]);
 		(void)execve(file, argv, env);
 		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
-			return exec_error(file, errno, err);
+			return spawn_exec_error(file, errno, err);
 		if (errno == EACCES)
 			code = EACCES;
 		else if (access(file, F_OK) == 0)
-			return exec_error(file, ENOENT, err);
+			return spawn_exec_error(file, ENOENT, err);
 		path += n + (path[n] == ':');
 	}
 	return err_set(err, code, "%s: %s", argv[0],

@@ -77,3 +77,16 @@ void spawn_close_others(int *keep, size_t n)
 	}
 	close_from_to(next, ~0U);
 }
+
+int spawn_exec_error(const char *file, int code, struct err *err)
+{
+	if (code == ENOENT && access(file, F_OK) == 0)
+		return err_set(err, code,
+			"%s: its interpreter or dynamic loader is missing in the root", file);
+	if (code == ENOEXEC)
+		return err_set(err, code,
+			"%s: not a program for this machine (another architecture, or a script "
+			"without #!)",
+			file);
+	return err_sys(err, code, "%s", file);
+}

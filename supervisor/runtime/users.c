@@ -264,7 +264,9 @@ static int load(int rootfd, const char *path, char **ret, size_t *ret_n, struct 
 		return 0;
 	if (found < 0)
 		return err_sys(err, -found, "open %s of the image", path);
-	if (fstat(found, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(found, &st) < 0)
+		return err_sys(err, errno, "stat %s of the image", path);
+	if (!S_ISREG(st.st_mode))
 		return err_set(err, EINVAL, "%s of the image is not a regular file", path);
 	fd = reopen(rootfd, path, found);
 	if (fd < 0)

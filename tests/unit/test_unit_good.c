@@ -209,7 +209,7 @@ static void test_security_and_limits(void **state)
 	LOAD(&dir,
 		{ "a.container",
 			WEB "DropCapability=all\nAddCapability=NET_RAW\nNoNewPrivileges=no\n"
-			    "Sysctl=net/core/somaxconn=9\nUnmask=ALL\nMask=/proc/x\n"
+			    "Sysctl=net/core/somaxconn=9\nUnmask=ALL\nMask=/proc/x:/srv/y\n"
 			    "AddDevice=/dev/null:/dev/nix:r\nAddDevice=-/dev/none\nPidsLimit=64\n"
 			    "Ulimit=nofile=10:20\nSeccompProfile=unconfined\n"
 			    "[Service]\nTasksMax=64\nMemoryMax=64M\nCPUQuota=50%\nCPUWeight=7\n" },
@@ -220,7 +220,7 @@ static void test_security_and_limits(void **state)
 	HAS(dir.out, "device rule: c 1:3 r\n");
 	HAS(dir.out, "device: /dev/null -> /dev/nix r\ndevice: /dev/none -> /dev/none rwm "
 		     "optional\n");
-	HAS(dir.out, "sysctl: net.core.somaxconn=9\nmask: /proc/x\nunmask: ALL\n");
+	HAS(dir.out, "sysctl: net.core.somaxconn=9\nmask: /proc/x\nmask: /srv/y\nunmask: ALL\n");
 	HAS(unit_dir_spec(&dir, "b"),
 		"caps of root: CHOWN DAC_OVERRIDE FOWNER FSETID SETGID SETUID SETPCAP "
 		"NET_BIND_SERVICE NET_ADMIN SYS_CHROOT SETFCAP\ncaps of others: NET_ADMIN\n");
