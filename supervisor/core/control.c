@@ -13,6 +13,7 @@
 #include "supervisor/base/signals.h"
 #include "supervisor/base/str.h"
 #include "supervisor/core/control_json.h"
+#include "supervisor/core/state.h"
 #include "supervisor/core/varlink.h"
 
 #define INTERFACE "org.berth.Supervisor"
@@ -34,6 +35,7 @@ struct control {
 	struct session *sessions; /* of Exec */
 	uint64_t next_id;
 	char path[300];
+	bool refused; /* a container, and it was logged */
 };
 
 enum { NAMES_MAX = 1024, ARGS_MAX = 4096 };
@@ -701,6 +703,35 @@ static const struct varlink_method methods[] = {
 	{ .name = "Shutdown", .run = method_shutdown },
 };
 
+/* ---- who may ask ------------------------------------------------------------------------------ */
+
+/*
+ * Not a process of a container, were it root's and the socket bind-mounted into it. A pid that is 0
+ * is of a process that we cannot see, so it is not in any container of ours. Native services may:
+ * somebody's login shell is one.
+ */
+static bool admit(const struct unix_peer *peer, void *data)
+{
+	struct control *control = data;
+	char name[64];
+	const struct cgroup_tree *tree = supervisor_env(control->sv)->tree;
+	int r = peer->pid ? proc_container_of(tree, peer->pid, name, sizeof name) : 0;
+
+	for (size_t i = 0; r > 0 && i < service_count(control->sv); i++) {
+		const struct unit *unit = service_unit(service_at(control->sv, i));
+
+		if (strcmp(unit->spec->name, name) == 0 && unit->spec->native)
+			return true;
+	}
+	/* Once: it could flood us. */
+	if (r > 0 && !control->refused) {
+		control->refused = true;
+		log_warning("%s: one of its processes (pid %d) wants to command berth: refused",
+			name, peer->pid);
+	}
+	return r == 0;
+}
+
 int control_open(struct control **ret, struct supervisor *sv, const char *run_dir, struct err *err)
 {
 	struct control *control = calloc(1, sizeof *control);
@@ -715,6 +746,7 @@ int control_open(struct control **ret, struct supervisor *sv, const char *run_di
 		.methods = methods,
 		.nmethods = sizeof methods / sizeof methods[0],
 		.data = control,
+		.admit = admit,
 	};
 	(void)snprintf(control->path, sizeof control->path, "%s/berth.sock", run_dir);
 	r = varlink_server_open(

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cgroups/cgroup.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/num.h"
+#include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
 #include "supervisor/base/sys.h"
 
@@ -246,4 +248,37 @@ bool proc_in_cgroup(pid_t pid, const char *tail)
 		if (str_starts(line, "0::") && str_ends(line, tail))
 			return true;
 	return false;
+}
+
+int cgroup_container_of(
+	const struct cgroup_tree *tree, const char *text, char *ret_name, size_t size)
+{
+	const char *line = str_starts(text, "0::") ? text : strstr(text, "\n0::");
+	char path[1024];
+
+	if (tree->fd < 0 || !line)
+		return 0;
+	line += *line == '\n';
+	if (snprintf(path, sizeof path, "%.*s", (int)strcspn(line, "\n"), line) >= (int)sizeof path)
+		return -ENAMETOOLONG;
+	/* Where the hierarchy begins differs between namespaces; what is below our tree does not. */
+	for (const char *at = strstr(path, "/c/"); at; at = strstr(at + 1, "/c/")) {
+		own_fd fd = cgroup_open(tree, at + 1);
+
+		if (fd < 0)
+			continue;
+		(void)snprintf(ret_name, size, "%.*s", (int)strcspn(at + 3, "/"), at + 3);
+		return 1;
+	}
+	return 0;
+}
+
+int proc_container_of(const struct cgroup_tree *tree, pid_t pid, char *ret_name, size_t size)
+{
+	char path[40], text[4096];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/cgroup", pid);
+	n = file_read_at(AT_FDCWD, path, text, sizeof text);
+	return n < 0 ? (int)n : cgroup_container_of(tree, text, ret_name, size);
 }

@@ -14,6 +14,7 @@
 #include "supervisor/core/machine.h"
 
 struct sys;
+struct cgroup_tree;
 
 struct state_record {
 	char unit[80];    /* "web.container" */
@@ -53,5 +54,10 @@ uint64_t stat_starttime(const char *text);
 int proc_starttime(pid_t pid, uint64_t *ret);
 /* Is the process in the cgroup whose path ends so ("/c/web/17")? False also when it is gone. */
 bool proc_in_cgroup(pid_t pid, const char *tail);
+/* Is the process in a leaf of ours, below TREE/c/NAME? 1, with the name; 0: no; -errno: it is gone. */
+int proc_container_of(const struct cgroup_tree *tree, pid_t pid, char *ret_name, size_t size);
+/* The same of a text of /proc/PID/cgroup. */
+int cgroup_container_of(
+	const struct cgroup_tree *tree, const char *text, char *ret_name, size_t size);
 
 #endif

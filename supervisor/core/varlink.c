@@ -528,7 +528,9 @@ static void listener_event(struct loop *loop, uint32_t events, void *data)
 
 	(void)events;
 	if (sock < 0 || server->n >= VARLINK_CONNECTIONS || unix_peer(sock, &peer) < 0 ||
-		(peer.uid != 0 && peer.uid != geteuid()))
+		(peer.uid != 0 && peer.uid != geteuid()) ||
+		(server->interface->admit &&
+			!server->interface->admit(&peer, server->interface->data)))
 		return;
 	c = calloc(1, sizeof *c);
 	if (!c)

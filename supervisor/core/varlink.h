@@ -43,7 +43,9 @@ struct varlink_interface {
 	const char *description; /* the text of its .varlink file */
 	const struct varlink_method *methods;
 	size_t nmethods;
-	void *data; /* for the methods */
+	void *data; /* for the methods, and for: */
+	/* Asked of each that connects and is of the right user; NULL: all may. False hangs up. */
+	bool (*admit)(const struct unix_peer *peer, void *data);
 };
 
 /* The interface must outlive the server. Fails: the socket, with words. */

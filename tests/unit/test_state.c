@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroups/cgroup.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/sys.h"
 #include "supervisor/core/adopt.h"
@@ -167,6 +169,48 @@ static void test_decide(void **state)
 	}
 }
 
+/* A plain directory serves as the tree: only names are looked up in it. */
+static void test_container_of(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		const char *name;
+	} rows[] = {
+		{ "0::/berth/c/web/7\n", 1, "web" },
+		{ "9:cpu:/x\n0::/berth/c/web/7\n", 1, "web" },
+		{ "0::/system.slice/c/berth.service/c/web/7\n", 1, "web" },
+		{ "0::/../c/web/7\n", 1, "web" },
+		{ "0::/berth/c/web/8\n", 0, "" },
+		{ "0::/berth/c/other/7\n", 0, "" },
+		{ "0::/berth/workers/log\n", 0, "" },
+		{ "0::/user.slice\n", 0, "" },
+		{ "9:cpu:/berth/c/web/7\n", 0, "" },
+		{ "", 0, "" },
+	};
+	char dir[] = "/tmp/berth-state-XXXXXX";
+	struct cgroup_tree tree;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	tree = (struct cgroup_tree){ .fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	assert_int_equal(mkdirat(tree.fd, "c", 0700), 0);
+	assert_int_equal(mkdirat(tree.fd, "c/web", 0700), 0);
+	assert_int_equal(mkdirat(tree.fd, "c/web/7", 0700), 0);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char name[64] = "";
+
+		if (cgroup_container_of(&tree, rows[i].text, name, sizeof name) != rows[i].r ||
+			strcmp(name, rows[i].name) != 0)
+			fail_msg("row %zu: %s", i, name);
+	}
+	(void)unlinkat(tree.fd, "c/web/7", AT_REMOVEDIR);
+	(void)unlinkat(tree.fd, "c/web", AT_REMOVEDIR);
+	(void)unlinkat(tree.fd, "c", AT_REMOVEDIR);
+	(void)close(tree.fd);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_starttime),
 		cmocka_unit_test(test_decide),
+		cmocka_unit_test(test_container_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
