@@ -55,7 +55,9 @@ int cmd_supervise(int argc, char **argv)
 		return cmd_fail(CMD_FAILED, "supervise: %s", err.text);
 	if (control_open(&control, sv, supervisor_env(sv)->run_dir, &err) < 0)
 		log_error("the verbs will not reach this supervisor: %s", err.text);
+	resident_notify("READY=1");
 	(void)supervisor_run(sv);
+	resident_notify("STOPPING=1");
 	control_close(control);
 	supervisor_close(sv);
 	return CMD_OK;
