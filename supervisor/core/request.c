@@ -184,6 +184,8 @@ static void describe(const struct service *s, char *ret, size_t size)
 	case SERVICE_WAITING:
 		if (s->blocked_by == BLOCKED_BY_NETWORK)
 			(void)snprintf(ret, size, "for the network");
+		else if (s->blocked_by == BLOCKED_BY_SLOT)
+			(void)snprintf(ret, size, "for its turn: %zu start at once", sv->slots);
 		else
 			(void)snprintf(ret, size, "after %s", sv->set->units[s->blocked_by].stem);
 		return;

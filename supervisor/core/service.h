@@ -94,6 +94,7 @@ struct service {
 enum network_state { NETWORK_NONE, NETWORK_WORKING, NETWORK_UP };
 /* blocked_by, when it is no unit. */
 #define BLOCKED_BY_NETWORK UINT32_MAX
+#define BLOCKED_BY_SLOT    (UINT32_MAX - 1)
 
 struct supervisor {
 	struct supervisor_options options;
@@ -118,11 +119,13 @@ struct supervisor {
 	struct job *jobs;
 	struct exec *execs;
 	enum shutdown_kind shutdown;
-	bool trimmed;        /* memory of the beginning was given back */
-	bool killing;        /* no more patience */
-	bool stray_children; /* a zombie that was not ours stood in the way of others */
-	bool dirty;          /* dependencies are to be looked at */
-	bool late_work;      /* of some service */
+	bool trimmed;              /* memory of the beginning was given back */
+	bool killing;              /* no more patience */
+	bool stray_children;       /* a zombie that was not ours stood in the way of others */
+	bool dirty;                /* dependencies are to be looked at */
+	bool late_work;            /* of some service */
+	size_t slots, slots_taken; /* starts at once; as counted in this turn */
+	struct loop_timer slot_timer;
 	bool wanted_mirroring, wanted_changed;
 	char network_failure[ERR_TEXT_SIZE];
 	struct loop_timer shutdown_timer;

@@ -25,7 +25,7 @@
 #include "supervisor/core/deps.h"
 #include "supervisor/core/service.h"
 
-enum { ORPHANS_PER_TURN = 64, PASSES_PER_TURN = 8 };
+enum { ORPHANS_PER_TURN = 64, PASSES_PER_TURN = 8, SLOTS_MIN = 2 };
 
 /* ---- small doors ------------------------------------------------------------------------------ */
 
@@ -150,6 +150,47 @@ static void look_at_stop(struct service *s)
 		service_dispatch(s, EVENT_KILL);
 }
 
+/* A start that waits for something (an image, a volume that does not answer) uses no processor: after
+ * this time it holds nobody else. */
+#define SLOT_SPAN (2 * NSEC_PER_SEC)
+
+static void count_slots(struct supervisor *sv)
+{
+	uint64_t now = sv->sys->monotonic();
+
+	sv->slots_taken = 0;
+	for (size_t i = 0; i < sv->nservices; i++) {
+		const struct machine *m = &sv->services[i].m;
+
+		sv->slots_taken += m->state == SERVICE_STARTING && now - m->since < SLOT_SPAN;
+	}
+}
+
+static void on_slot_timer(struct loop *loop, void *data)
+{
+	struct supervisor *sv = data;
+
+	(void)loop;
+	sv->dirty = true;
+}
+
+/* False: it waits for the end of a start, or of that one's time. */
+static bool slot_take(struct service *s)
+{
+	struct supervisor *sv = s->sv;
+
+	if (sv->slots_taken < sv->slots) {
+		sv->slots_taken++;
+		return true;
+	}
+	s->changed |= s->blocked_by != BLOCKED_BY_SLOT;
+	s->blocked_by = BLOCKED_BY_SLOT;
+	if (!sv->slot_timer.place)
+		(void)loop_timer_set(
+			sv->loop, &sv->slot_timer, sv->sys->monotonic() + SLOT_SPAN / 4);
+	return false;
+}
+
 static void look_at_start(struct service *s)
 {
 	struct supervisor *sv = s->sv;
@@ -178,6 +219,8 @@ static void look_at_start(struct service *s)
 			network_begin(sv);
 		return;
 	}
+	if (!slot_take(s))
+		return;
 	service_dispatch(s, EVENT_DEPS_MET);
 }
 
@@ -245,6 +288,7 @@ bool supervisor_turn(struct supervisor *sv)
 		reap_orphans(sv);
 	for (int pass = 0; pass < PASSES_PER_TURN && sv->dirty; pass++) {
 		sv->dirty = false;
+		count_slots(sv);
 		for (size_t i = 0; i < sv->nservices; i++)
 			look_at_stop(&sv->services[i]);
 		for (size_t i = 0; i < sv->nservices; i++)
@@ -662,6 +706,7 @@ static void begin_all(struct supervisor *sv)
 static struct supervisor *supervisor_new(const struct supervisor_options *options)
 {
 	struct supervisor *sv = calloc(1, sizeof *sv);
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (!sv)
 		return NULL;
@@ -671,6 +716,8 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
 	sv->tree.fd = -1;
 	sv->env.workers_fd = -1;
 	sv->shutdown_timer = (struct loop_timer){ .fn = on_shutdown_timer, .data = sv };
+	sv->slot_timer = (struct loop_timer){ .fn = on_slot_timer, .data = sv };
+	sv->slots = processors > SLOTS_MIN ? (size_t)processors : SLOTS_MIN;
 	return sv;
 }
 

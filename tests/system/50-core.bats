@@ -44,6 +44,103 @@ exec_batch() {
 	[ ! -s "$BATS_TEST_TMPDIR/exec.log" ]
 }
 
+# ---- who may ask ----------------------------------------------------------------------------------
+
+@test "a container that has the control socket is refused, a native service is not" {
+	sleeper web "Volume=$RUNTIME:/run/berth"
+	unit agent.service <<-EOT
+		[Service]
+		Type=oneshot
+		ExecStart=$BERTH --config $UNITS --run-dir $RUNTIME ps
+		[Install]
+		WantedBy=default.target
+	EOT
+	start_supervise
+	wait_for ready web
+	wait_for "done" agent
+	# A process of root's in the container's leaf, whatever else it sees, is one of the container.
+	# shellcheck disable=SC2016 # $$ is the inner shell's
+	run timeout 10 sh -c 'echo $$ >"$1"; shift; exec "$@"' - \
+		"$(echo "$(cgroup_top)"/berth-*/c/web/1)/cgroup.procs" \
+		"$BERTH" --config "$UNITS" --run-dir "$RUNTIME" stop web
+	echo "inside: $status $output"
+	[ "$status" -ne 0 ]
+	[ "$(state_of web)" = ready ]
+	run berth logs
+	has "wants to command berth: refused"
+	# From the host the same call is answered.
+	answers
+}
+
+# ---- starts at once -------------------------------------------------------------------------------
+
+@test "no more starts at once than processors, and a start that hangs holds nobody" {
+	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
+	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
+	mkdir "$BATS_TEST_TMPDIR/dead"
+	"$O/tests/hang" "$BATS_TEST_TMPDIR/dead" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
+	hang=$!
+	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
+	slots=$(nproc --all)
+	[ "$slots" -ge 2 ] || slots=2
+	for i in $(seq $((slots + 2))); do sleeper "a$i" "Volume=$BATS_TEST_TMPDIR/dead/data:/data"; done
+	sleeper well
+	start_supervise
+	berth ps -a
+	[ "$(berth ps -a --json | jq '[.. | objects | select(.state? == "starting")] | length')" -le "$slots" ]
+	wait_until 2 waits_for_its_turn
+	wait_for ready well 20
+	for i in $(seq $((slots + 2))); do wait_for starting "a$i"; done
+	kill -KILL "$hang"
+	wait "$hang" 2>/dev/null || true
+	umount "$BATS_TEST_TMPDIR/dead" 2>/dev/null || umount -l "$BATS_TEST_TMPDIR/dead"
+}
+waits_for_its_turn() { berth ps -a --json | grep -q 'for its turn'; }
+
+# ---- the service manager --------------------------------------------------------------------------
+
+@test "systemd is told when it is ready and when it ends" {
+	command -v python3 >/dev/null || skip "no python3"
+	sleeper web
+	python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True: print(s.recv(100).decode(), flush=True)
+' "$BATS_TEST_TMPDIR/notify" >"$BATS_TEST_TMPDIR/told" 3>&- 4>&- &
+	manager=$!
+	wait_until 5 test -S "$BATS_TEST_TMPDIR/notify"
+	NOTIFY_SOCKET=$BATS_TEST_TMPDIR/notify start_supervise
+	wait_until 5 grep -qx READY=1 "$BATS_TEST_TMPDIR/told"
+	wait_for ready web
+	run grep -a NOTIFY_SOCKET= "/proc/$(pid_of web)/environ"
+	[ "$status" -eq 1 ]
+	stop_supervise
+	wait_until 5 grep -qx STOPPING=1 "$BATS_TEST_TMPDIR/told"
+	kill "$manager"
+	wait "$manager" 2>/dev/null || true
+	[ "$(sort "$BATS_TEST_TMPDIR/told")" = "$(printf 'READY=1\nSTOPPING=1')" ]
+}
+
+# ---- the price of idleness ------------------------------------------------------------------------
+
+# Each sleep of the supervisor is a voluntary context switch, so a wake-up is one more of them.
+switches() { awk '/^voluntary/ { print $2 }' "/proc/$SUPERVISOR/status"; }
+
+@test "idle with containers, and 20 probes an hour away: not one wake-up in 10 s" {
+	for i in $(seq 20); do
+		sleeper "p$i" 'HealthCmd=true' 'HealthInterval=1h' 'Notify=healthy'
+	done
+	for i in $(seq 10); do sleeper "s$i"; done
+	start_supervise
+	for i in $(seq 20); do wait_for ready "p$i" 60; done
+	for i in $(seq 10); do wait_for ready "s$i"; done
+	sleep 1
+	before=$(switches)
+	sleep 10
+	[ "$(switches)" = "$before" ]
+}
+
 # ---- the end --------------------------------------------------------------------------------------
 
 @test "SIGINT leaves no cgroup, also when the log writer takes its time" {
