@@ -2,6 +2,7 @@
 #
 #   MODE=debug|release|asan|ubsan|coverage   where: build/MODE-ARCH/
 #   CC=gcc|clang  CROSS_COMPILE=aarch64-linux-gnu-  HOSTCC=cc  PKG_CONFIG=…
+#   SYSROOT=DIR                              the target's headers and libraries: tests/lib/sysroot.sh
 #   DESTDIR= PREFIX=/usr/local               for install
 #   BERTH_NO_INSTALL=1                       never install packages
 
@@ -11,7 +12,13 @@ HOSTCC ?= cc
 ifeq ($(origin CC),default)
 CC := $(CROSS_COMPILE)gcc
 endif
-ifneq ($(CROSS_COMPILE),)
+ifneq ($(SYSROOT),)
+sysroot    := $(abspath $(SYSROOT))
+multiarch  := $(CROSS_COMPILE:-=)
+override CC += $(if $(findstring clang,$(CC)),--target=$(multiarch)) --sysroot=$(sysroot)
+PKG_CONFIG ?= PKG_CONFIG_SYSROOT_DIR=$(sysroot) PKG_CONFIG_PATH= \
+	PKG_CONFIG_LIBDIR=$(sysroot)/usr/lib/$(multiarch)/pkgconfig:$(sysroot)/usr/share/pkgconfig pkg-config
+else ifneq ($(CROSS_COMPILE),)
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 endif
 PKG_CONFIG ?= pkg-config

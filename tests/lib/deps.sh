@@ -6,11 +6,13 @@ set -eu
 build="gcc libc6-dev make pkg-config libnl-3-dev libmnl-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev"
 run="$build busybox-static nftables iproute2 procps util-linux"
 check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat crun runc mmdebstrap e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db"
-all="$check universal-ctags lcov runit s6 gcc-aarch64-linux-gnu qemu-system-arm"
+soak="$check gcc-aarch64-linux-gnu qemu-system-arm"
+all="$soak universal-ctags lcov runit s6"
 
 case "${1:-all}" in
 run) want=$run ;;
 check) want=$check ;;
+soak) want=$soak ;;
 *) want=$all ;;
 esac
 

@@ -1,10 +1,20 @@
 #!/bin/sh
-# suite-debs.sh SUITE DIR PACKAGE…: fetches packages of another Debian suite with the machine's own
-# apt, in directories of its own, and unpacks them into DIR/root. Nothing is installed and the
-# machine's lists are not touched. A PACKAGE that begins with ^ is an expression: the newest match.
+# suite-debs.sh [-a ARCH] [-d] SUITE DIR PACKAGE…: fetches packages of another Debian suite, or for
+# another architecture (-a), with the machine's own apt, in directories of its own, and unpacks them
+# into DIR/root. -d: with all they depend on. Nothing is installed and the machine's lists are not
+# touched. A PACKAGE that begins with ^ is an expression: the newest match.
 # Done once: DIR is only there when it is whole. Exit 1 with the reason when they cannot be had.
 set -eu
 cd "$(dirname "$0")/../.."
+arch=$(dpkg --print-architecture) depends=
+while getopts a:d option; do
+	case $option in
+	a) arch=$OPTARG ;;
+	d) depends=yes ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
 suite=$1
 dir=$2
 shift 2
@@ -27,7 +37,8 @@ here() {
 	shift
 	"$tool" -qq -o Dir::Etc::SourceList="$new/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o Dir::State::Lists="$new/lists" -o Dir::State::status="$new/status" \
-		-o Dir::Cache="$new/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
+		-o Dir::Cache="$new/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none \
+		-o APT::Architecture="$arch" -o APT::Architectures="$arch" "$@"
 }
 failed() {
 	tail -n 3 "$new/log" >&2
@@ -38,8 +49,16 @@ for package; do
 	case "$package" in
 	^*) package=$(here apt-cache search --names-only "$package" | sed 's/ .*//' | sort -V | tail -n 1) ;;
 	esac
-	(cd "$new/deb" && here apt-get download "$package" >>"$new/log" 2>&1) || failed
+	shift
+	set -- "$@" "$package"
 done
+if [ -n "$depends" ]; then
+	here apt-get -y --no-install-recommends --download-only -o Debug::NoLocking=1 \
+		-o Dir::State::extended_states="$new/extended" install "$@" >>"$new/log" 2>&1 || failed
+	mv "$new"/cache/archives/*.deb "$new/deb/"
+else
+	(cd "$new/deb" && here apt-get download "$@" >>"$new/log" 2>&1) || failed
+fi
 for deb in "$new"/deb/*.deb; do
 	dpkg-deb -x "$deb" "$new/root"
 done
