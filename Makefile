@@ -179,10 +179,11 @@ check: ## install what the tests need, build, run all tests
 	@+$(MAKE) --no-print-directory tests
 	@tests/lib/check.sh $(O)
 
-soak: ## every point of the walks that `make check` samples: hours
+soak: ## every point of the walks that `make check` samples (hours), and arm64 in a machine
+	@tests/lib/deps.sh soak
 	@+$(MAKE) --no-print-directory tests
-	@for walk in 45-walk 46-faults; do \
-		WALK_POINTS=all WALK_SECONDS=36000 tests/suite/$$walk $(O) || bad=1; \
+	@for test in tests/soak/* tests/suite/45-walk tests/suite/46-faults; do \
+		WALK_POINTS=all WALK_SECONDS=36000 $$test $(O) || bad=1; \
 	done; [ -z "$$bad" ]
 
 # Each tests/fuzz/fuzz_X.c runs for FUZZ_SECONDS on tests/fuzz/corpus/X, with clang's libFuzzer.

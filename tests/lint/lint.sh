@@ -16,7 +16,7 @@ step() {
 	fi
 }
 sources=$(git ls-files '*.c' '*.h')
-scripts=$(git ls-files '*.sh' '*.bash' '*.bats' 'tests/suite/*' .ci/run)
+scripts=$(git ls-files '*.sh' '*.bash' '*.bats' 'tests/suite/*' 'tests/soak/*' .ci/run)
 
 # shellcheck disable=SC2086 # lists of files
 step clang-format clang-format --dry-run --Werror $sources

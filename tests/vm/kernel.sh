@@ -1,8 +1,8 @@
 #!/bin/sh
-# kernel.sh oldest|newest: a kernel for the virtual machine; prints "VMLINUZ MODULES_DIR".
+# kernel.sh oldest|newest|arm64: a kernel for the virtual machine; prints "VMLINUZ MODULES_DIR".
 #
 # oldest: of the installed linux-image-cloud package (Debian 12: 6.1). newest: the newest that the
-# archive offers, from the next suites, fetched once into build/vm/.
+# archive offers, from the next suites, fetched once into build/vm/. arm64: that of the machine's suite.
 set -eu
 cd "$(dirname "$0")/../.."
 case "$1" in
@@ -30,5 +30,12 @@ newest)
 		fi
 	done
 	exit 1
+	;;
+arm64)
+	suite=$(tests/lib/apt-source.sh | awk 'NR == 1 { print $(NF - 1) }')
+	tests/lib/suite-debs.sh -a arm64 "$suite" build/vm/kernel-arm64 '^linux-image-[0-9.+deb-]+-cloud-arm64$'
+	vmlinuz=$(find build/vm/kernel-arm64/root -name 'vmlinuz*' | head -n 1)
+	modules=$(find build/vm/kernel-arm64/root -type d -path '*/lib/modules/*-cloud-arm64' | head -n 1)
+	echo "$vmlinuz $modules"
 	;;
 esac
