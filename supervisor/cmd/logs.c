@@ -3,6 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/types.h"
+#include "supervisor/base/clock.h"
 #include "supervisor/base/num.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/show.h"
@@ -14,6 +16,7 @@ struct logs {
 	bool follow, times, json;
 	bool tty[2]; /* stdout, stderr */
 	uint64_t lines;
+	const char *since; /* as the records have it; NULL: from the beginning */
 };
 
 /* On a terminal only colours pass: a container must not move its reader's cursor or title. */
@@ -82,8 +85,9 @@ static int own(const struct logs *logs)
 	const char *text;
 	uint64_t n = 0;
 
-	if (logs->follow)
-		return cmd_usage("logs", "-f needs the name of a unit");
+	if (logs->follow || logs->since)
+		return cmd_usage(
+			"logs", "%s needs the name of a unit", logs->follow ? "-f" : "--since");
 	if (client_open(&client, &err) < 0 || client_call(&client, "Log", NULL, &answer, &err) < 0)
 		return client_fail(&client, &err);
 	text = show_text(answer, "text");
@@ -131,7 +135,7 @@ static int one(struct logs *logs, const char *name)
 	int r;
 
 	name = log_name(name);
-	r = logfile_tail(client_log_dir(), name, logs->lines, NULL, put, logs, &place, &err);
+	r = logfile_tail(client_log_dir(), name, logs->lines, logs->since, put, logs, &place, &err);
 	if (r == -ENOENT || r == -EINVAL) {
 		r = nothing(name);
 		if (r || !logs->follow)
@@ -146,12 +150,41 @@ static int one(struct logs *logs, const char *name)
 	return r < 0 ? cmd_fail(CMD_FAILED, "%s", err.text) : CMD_OK;
 }
 
+/* "10min": so long ago. "2026-11-22", "2026-11-22T10:20", …: UTC, what is left out is zero. */
+static const char *parse_since(const char *text)
+{
+	static char since[LOG_TIME_SIZE + 1] = "0000-01-01T00:00:00.000000000Z";
+	static const char digits[] = "0000-00-00T00:00:00.000000000Z";
+	uint64_t span;
+	size_t n = strlen(text);
+
+	if (value_time(text, &span, NULL) >= 0) {
+		uint64_t now = clock_realtime();
+
+		memcpy(since, clock_rfc3339(span < now ? now - span : 0).text, LOG_TIME_SIZE);
+		return since;
+	}
+	n -= n && text[n - 1] == 'Z';
+	if (n < strlen("2026-11-22") || n >= LOG_TIME_SIZE)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		bool is_digit = text[i] >= '0' && text[i] <= '9';
+
+		if (digits[i] == '0' ? !is_digit
+				     : text[i] != digits[i] && (i != 10 || text[i] != ' '))
+			return NULL;
+		since[i] = digits[i] == '0' ? text[i] : digits[i];
+	}
+	return since;
+}
+
 int cmd_logs(int argc, char **argv)
 {
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
 		{ "follow", no_argument, NULL, 'f' }, { "tail", required_argument, NULL, 'n' },
 		{ "lines", required_argument, NULL, 'n' }, { "timestamps", no_argument, NULL, 't' },
-		{ "json", no_argument, NULL, 'j' }, { 0 } };
+		{ "since", required_argument, NULL, 'S' }, { "json", no_argument, NULL, 'j' },
+		{ 0 } };
 	struct logs logs = { .lines = LOGFILE_ALL };
 	bool given = false;
 	int code = CMD_OK;
@@ -168,11 +201,18 @@ int cmd_logs(int argc, char **argv)
 			given = true;
 			if (strcmp(optarg, "all") != 0 && num_u64(optarg, &logs.lines) < 0)
 				return cmd_usage("logs", "'%s' is no number of lines", optarg);
+		} else if (c == 'S') {
+			logs.since = parse_since(optarg);
+			if (!logs.since)
+				return cmd_usage("logs",
+					"--since '%s': use a time like 2026-11-22T10:20 (UTC), or "
+					"10min",
+					optarg);
 		} else if (cmd_global(c, "logs")) {
 			return CMD_USAGE;
 		}
 	}
-	if (logs.follow && !given)
+	if (logs.follow && !given && !logs.since)
 		logs.lines = FOLLOW_LINES;
 	logs.tty[0] = isatty(STDOUT_FILENO) != 0;
 	logs.tty[1] = isatty(STDERR_FILENO) != 0;

@@ -374,8 +374,8 @@ static void on_signal(struct loop *loop, int signal, pid_t pid, void *data)
 		return;
 	switch (signal) {
 	case SIGTERM:
-		log_notice(
-			"leaving: the containers go on; \"berth supervise\" takes them up again");
+		log_notice("leaving: the containers and their network stay; \"berth supervise\" "
+			   "takes them up again (SIGINT would stop and remove everything)");
 		supervisor_shutdown(sv, SHUTDOWN_LEAVE);
 		return;
 	case SIGINT:

@@ -122,6 +122,51 @@ while True: print(s.recv(100).decode(), flush=True)
 	[ "$(sort "$BATS_TEST_TMPDIR/told")" = "$(printf 'READY=1\nSTOPPING=1')" ]
 }
 
+# ---- what is kept ---------------------------------------------------------------------------------
+
+@test "what was wanted by hand of a unit that is gone is forgotten" {
+	sleeper web
+	sleeper gone
+	start_supervise
+	wait_for ready gone
+	berth stop gone
+	berth stop web
+	wait_until 5 test -e "$STATE/wanted/gone"
+	wait_until 5 test -e "$STATE/wanted/web"
+	end_supervise
+	rm "$UNITS/gone.container"
+	start_supervise
+	[ ! -e "$STATE/wanted/gone" ]
+	[ ! -e "$RUNTIME/wanted/gone" ]
+	[ -e "$STATE/wanted/web" ]
+	[ "$(state_of web)" = inactive ]
+}
+
+@test "logs --since: from a time, for a span, and never from a riddle" {
+	unit talk.container <<-EOT
+		[Container]
+		Rootfs=$ROOTS/busybox
+		Exec=sh -c 'echo one; sleep infinity'
+		Network=none
+		StopSignal=SIGKILL
+		[Install]
+		WantedBy=default.target
+	EOT
+	start_supervise
+	wait_for ready talk
+	says() { [ "$(berth logs --since "$1" talk)" = "$2" ]; }
+	wait_until 5 says 1h one
+	says 2020-01-01 one
+	says "2020-01-01 10:20" one
+	says 2020-01-01T10:20:30.5Z one
+	says 2099-01-01T00:00:00Z ""
+	for riddle in yesterday 2020-01-01X10 2020/01/01 -1s ""; do
+		run berth logs --since "$riddle" talk
+		[ "$status" -eq 2 ]
+		has "2026-11-22T10:20"
+	done
+}
+
 # ---- the price of idleness ------------------------------------------------------------------------
 
 # Each sleep of the supervisor is a voluntary context switch, so a wake-up is one more of them.
