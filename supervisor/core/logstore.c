@@ -111,6 +111,9 @@ static int next_segment(struct log_store *store)
 	int fd;
 	int r;
 
+	/* What a power cut takes is never more than the segment that is being written. */
+	if (store->fd >= 0)
+		(void)fdatasync(store->fd);
 	fd_close(&store->fd);
 	while (store->oldest && store->seq + 2 > store->oldest + store->max_count)
 		if (!drop_oldest(store)) {

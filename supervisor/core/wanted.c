@@ -26,11 +26,34 @@ static int open_stored(const struct supervisor *sv)
 	return fd < 0 ? -errno : fd;
 }
 
+/* A unit that is gone, and comes back one day, begins anew. */
+static void forget_gone(const struct supervisor *sv, int fd)
+{
+	int copy = fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir) {
+		fd_close(&copy);
+		return;
+	}
+	for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+		bool is_unit = entry->d_name[0] == '.';
+
+		for (size_t i = 0; i < sv->nservices && !is_unit; i++)
+			is_unit = strcmp(sv->services[i].unit->stem, entry->d_name) == 0;
+		if (!is_unit)
+			(void)unlinkat(fd, entry->d_name, 0);
+	}
+	(void)closedir(dir);
+}
+
 /* Runs once, before the loop turns: it may read a disk. */
 void wanted_load(struct supervisor *sv)
 {
 	own_fd stored = open_stored(sv);
 
+	forget_gone(sv, stored);
+	forget_gone(sv, sv->wanted_fd);
 	for (size_t i = 0; i < sv->nservices; i++) {
 		struct service *s = &sv->services[i];
 		char text[16];
