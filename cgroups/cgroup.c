@@ -392,17 +392,28 @@ static int name_keep(const char *name, void *data)
 	return 1;
 }
 
-/* Pages that outlive the cgroup keep its kernel memory: give them back while it has a name. */
-static void reclaim(int fd)
+/* memory.current as it is written; false: 0, or no memory controller. */
+static bool read_current(int fd, char *text, size_t size)
 {
-	char text[32];
 	uint64_t bytes;
 
-	if (file_read_at(fd, "memory.current", text, sizeof text) <= 0 ||
-		parse_number(text, &bytes) < 0 || bytes == 0)
-		return;
-	(void)snprintf(text, sizeof text, "%" PRIu64, bytes);
-	(void)file_write_at(fd, "memory.reclaim", text); /* 5.19; EAGAIN: not all of it */
+	return file_read_at(fd, "memory.current", text, size) > 0 &&
+	       parse_number(text, &bytes) >= 0 && bytes > 0;
+}
+
+bool cgroup_keeps_pages(int fd)
+{
+	char text[32];
+
+	return read_current(fd, text, sizeof text);
+}
+
+void cgroup_reclaim(int fd)
+{
+	char text[32];
+
+	if (read_current(fd, text, sizeof text))
+		(void)file_write_at(fd, "memory.reclaim", text); /* EAGAIN: not all of it */
 }
 
 /* Removes one directory that has none below it: 0, or 1 after a deeper one was removed instead. */
@@ -429,7 +440,6 @@ static int remove_deepest(int parent, const char *name)
 	}
 	if (cgroup_populated(child) > 0)
 		return -EBUSY;
-	reclaim(child);
 	if (unlinkat(dir, deeper, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return -errno;
 	return below;

@@ -99,11 +99,20 @@ struct cgroup_usage {
 void cgroup_usage(int fd, struct cgroup_usage *ret);
 
 /*
- * cgroup_remove - rmdir of a leaf and what is below it (memory.reclaim first, where there is one)
+ * cgroup_remove - rmdir of a leaf and what is below it
  *
- * Gives: 0, also when it is not there. -EBUSY while something lives in it.
+ * Gives: 0, also when it is not there. -EBUSY while something lives in it. Blocks: never.
  */
 int cgroup_remove(const struct cgroup_tree *tree, const char *path);
+
+/*
+ * cgroup_reclaim - take the pages out of an empty leaf (memory.reclaim, Linux 5.19), before its rmdir
+ *
+ * Pages that outlive their cgroup keep its kernel memory, about 11 kB a start. Blocks: for as long as
+ * writing back takes, so it is for a process of its own; cgroup_keeps_pages says whether to bother.
+ */
+void cgroup_reclaim(int fd);
+bool cgroup_keeps_pages(int fd);
 
 /* Calls back for each child directory of `path`; a callback's non-zero result ends the walk. */
 int cgroup_each(const struct cgroup_tree *tree, const char *path,

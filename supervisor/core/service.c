@@ -8,6 +8,7 @@
 #include "supervisor/core/service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,53 @@ void service_record(struct service *s)
 	s->sv->late_work = true;
 }
 
+/* A leaf that still has pages: they are written back and freed by a process that may wait. */
+struct leftover {
+	char tree[256];
+	char leaf[128];
+};
+
+static int reclaim_leaf(const void *data, struct err *err)
+{
+	const struct leftover *left = data;
+	struct cgroup_tree tree = { .fd = open(left->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	own_fd leaf = tree.fd < 0 ? -errno : cgroup_open(&tree, left->leaf);
+	int r;
+
+	if (leaf >= 0)
+		cgroup_reclaim(leaf);
+	r = tree.fd < 0 ? tree.fd : cgroup_remove(&tree, left->leaf);
+	return r < 0 ? err_sys(err, -r, "%s", left->leaf) : 0;
+}
+
+static void leaf_reclaimed(struct supervisor *sv, int r, const struct err *err, void *data)
+{
+	(void)sv;
+	if (r < 0)
+		log_warning("%s", err->text);
+	free(data);
+}
+
+/* True: a process is at it. */
+static bool reclaim_begin(struct service *s)
+{
+	own_fd leaf = cgroup_open(&s->sv->tree, s->old_leaf);
+	struct leftover *left;
+	struct err err = { 0 };
+
+	if (leaf < 0 || !cgroup_keeps_pages(leaf))
+		return false;
+	left = calloc(1, sizeof *left);
+	if (!left)
+		return false;
+	(void)snprintf(left->tree, sizeof left->tree, "%s", s->sv->tree.path);
+	(void)snprintf(left->leaf, sizeof left->leaf, "%s", s->old_leaf);
+	if (job_start(s->sv, "remove a cgroup", reclaim_leaf, leaf_reclaimed, left, &err) >= 0)
+		return true;
+	free(left);
+	return false;
+}
+
 /* What the death of one run and the launch of the next do not wait for. */
 void service_late_work(struct service *s)
 {
@@ -115,7 +163,7 @@ void service_late_work(struct service *s)
 	}
 	if (!s->old_leaf)
 		return;
-	r = cgroup_remove(&s->sv->tree, s->old_leaf);
+	r = reclaim_begin(s) ? 0 : cgroup_remove(&s->sv->tree, s->old_leaf);
 	if (r < 0)
 		log_warning("%s: cannot remove the cgroup %s: %s", name_of(s), s->old_leaf,
 			strerror(-r));

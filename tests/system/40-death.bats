@@ -90,7 +90,7 @@ die_at() {
 
 @test "kill -9 of berth at seeded points of start, restart and stop" {
 	command -v strace >/dev/null || skip "no strace on this machine"
-	points=${BERTH_TEST_POINTS:-40}
+	points=${BERTH_TEST_POINTS:-12}
 	RANDOM=${BERTH_TEST_SEED:-4711}
 	echo "seed ${BERTH_TEST_SEED:-4711}, $points points"
 	for point in $(seq "$points"); do
