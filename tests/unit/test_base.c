@@ -112,7 +112,7 @@ static void test_strv_grows(void **state)
 	assert_int_equal(list.n, 100);
 	assert_null(list.v[100]);
 	for (int i = 0; i < 100; i++) {
-		char text[8];
+		char text[12];
 
 		(void)snprintf(text, sizeof text, "%d", i);
 		assert_string_equal(list.v[i], text);
