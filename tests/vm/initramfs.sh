@@ -28,6 +28,11 @@ needed() {
 }
 if [ -n "$sysroot" ]; then
 	needed "$O/berth"
+	# The unit tests too: nothing else runs them on that architecture.
+	mkdir -p "$tree/src/tests/fuzz" "$tree/src/unit"
+	cp "$O"/tests/test_* "$tree/src/unit/"
+	cp -r tests/fuzz/corpus "$tree/src/tests/fuzz/"
+	for program in "$O"/tests/test_*; do needed "$program"; done
 else
 	ldd "$O/berth" | awk '/\// { print ($2 == "=>") ? $3 : $1 }' | while read -r library; do
 		mkdir -p "$tree/${library%/*}"

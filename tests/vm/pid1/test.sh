@@ -53,6 +53,14 @@ ok 'a disk is mounted' mount -t ext4 /dev/vda /data
 date >/data/written
 # Held open for writing by something that does not end by itself.
 setsid sh -c "trap '' TERM; exec 3>/data/held; while :; do sleep 1; done" &
+
+# ---- the unit tests, where they were brought along -----------------------------------------------------
+for program in /src/unit/test_*; do
+	[ -e "$program" ] || continue
+	cd /src && ok "${program##*/}" env -u NOTIFY_SOCKET "$program"
+	sed -n 's/^\[  SKIPPED \] \([a-z_0-9]*\)$/@vm skip \1/p' /tmp/out | sort -u >/dev/console
+done
+
 signal=$(sed -n 's/.*vm\.signal=\([A-Z0-9]*\).*/\1/p' /proc/cmdline)
 say 'done'
 kill -"${signal:-USR2}" 1
