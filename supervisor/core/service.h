@@ -192,6 +192,11 @@ void notify_close(struct service *s);
 bool execs_have_pid(const struct supervisor *sv, pid_t pid);
 void execs_done(struct supervisor *sv);
 
+/* supervisor.c: what the loop calls, for open.c. */
+void supervisor_on_slot_timer(struct loop *loop, void *data);
+bool supervisor_on_turn(struct loop *loop, void *data);
+void supervisor_on_shutdown_timer(struct loop *loop, void *data);
+void supervisor_on_signal(struct loop *loop, int signal, pid_t pid, void *data);
 /* A note for supervisor_notes and the log. */
 void supervisor_note(struct supervisor *sv, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
