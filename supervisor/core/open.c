@@ -1,10 +1,15 @@
 /* The whole: wired and taken apart. What is done in what order is in open_all. */
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "supervisor/base/clock.h"
 #include "supervisor/base/fd.h"

@@ -1,6 +1,9 @@
 /* The whole: turned and shut down. How it is wired and taken apart is in open.c. */
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
