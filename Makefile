@@ -15,7 +15,8 @@ endif
 ifneq ($(SYSROOT),)
 sysroot    := $(abspath $(SYSROOT))
 multiarch  := $(CROSS_COMPILE:-=)
-override CC += $(if $(findstring clang,$(CC)),--target=$(multiarch)) --sysroot=$(sysroot)
+# clang for arm64 may not know -fstack-clash-protection.
+override CC := $(CC) $(if $(findstring clang,$(CC)),--target=$(multiarch) -Wno-unused-command-line-argument) --sysroot=$(sysroot)
 PKG_CONFIG ?= PKG_CONFIG_SYSROOT_DIR=$(sysroot) PKG_CONFIG_PATH= \
 	PKG_CONFIG_LIBDIR=$(sysroot)/usr/lib/$(multiarch)/pkgconfig:$(sysroot)/usr/share/pkgconfig pkg-config
 else ifneq ($(CROSS_COMPILE),)
