@@ -5,7 +5,7 @@ set -u
 passed=0 failed=0 skipped=0
 for t; do
 	begun=$(date +%s%N)
-	log=$("$t" 2>&1)
+	log=$(timeout 300 "$t" 2>&1)
 	rc=$?
 	echo "unit: ${t##*/} in $((($(date +%s%N) - begun) / 1000000))ms"
 	p=$(printf '%s\n' "$log" | grep -c '^\[       OK \]')

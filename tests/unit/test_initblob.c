@@ -38,6 +38,9 @@ static pid_t start(const char *a, const char *b, const char *c, int *ret_out)
 
 		(void)dup2(out[1], STDOUT_FILENO);
 		(void)dup2(null, STDERR_FILENO);
+		/* As the runtime's child does: a shell cannot trap what was ignored when it began. */
+		for (int i = 1; i < NSIG; i++)
+			(void)signal(i, SIG_DFL);
 		(void)signal(SIGCHLD, SIG_IGN);
 		(void)execveat(blob, "", (char *const *)(uintptr_t)argv,
 			(char *const *)(uintptr_t)env, AT_EMPTY_PATH);
