@@ -30,7 +30,7 @@ reported() { berth logs seen | grep -q 'env\.PATH='; }
 is() {
 	grep -qE "(^|[ |])$1=$2\$" <<<"$report" || {
 		echo "$1: wanted $2; it is:"
-		grep -F "$1=" <<<"$report" || echo "not reported"
+		grep -F "${1//\\/}=" <<<"$report" || echo "not reported"
 		return 1
 	}
 }
@@ -67,6 +67,8 @@ value() { sed -nE "s/^(.*[ |])?$1=//p" <<<"$report" | head -n 1; }
 	is 'cap\.ambient' 0000000000000000
 	is no_new_privs 1
 	is seccomp 2
+	# Not from a shell, which may have dispositions of its own.
+	report=$(berth exec seen probe report)
 	is 'signals\.blocked' 0000000000000000
 	is 'signals\.ignored' 0000000000000000
 }
