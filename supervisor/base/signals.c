@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "supervisor/base/num.h"
 
@@ -131,4 +133,15 @@ const char *signal_name(int number)
 	if (number >= RT_FIRST && number <= RT_LAST)
 		return rt_names[number - RT_FIRST];
 	return number > 0 && number < RT_FIRST ? names[number] : NULL;
+}
+
+void signals_default(void)
+{
+	/* The kernel's struct, whose parts differ between architectures; SIG_DFL, no flags, no mask. */
+	static const unsigned long default_action[16];
+
+	_Static_assert(SIG_DFL == NULL, "zeros mean the default");
+	for (int i = 1; i <= RT_LAST; i++)
+		(void)syscall(SYS_rt_sigaction, i, default_action, NULL,
+			RT_LAST / 8); /* not KILL, STOP */
 }

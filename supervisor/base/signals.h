@@ -1,4 +1,4 @@
-/* Names of signals, as StopSignal=, `berth kill -s` and the messages use them. */
+/* Signals: their names, as StopSignal=, `berth kill -s` and the messages use them; all of them back to default. */
 #ifndef BERTH_BASE_SIGNALS_H
 #define BERTH_BASE_SIGNALS_H
 
@@ -12,5 +12,13 @@ int signal_from_name(const char *name);
 
 /* signal_name - "SIGTERM", "SIGRTMIN+3"; NULL for a number that is no signal. */
 const char *signal_name(int number);
+
+/*
+ * signals_default - every disposition as exec would like to find it
+ *
+ * Who starts us may have set signals to be ignored, and SIG_IGN goes through exec (signal(7)): to a
+ * container, too. 32 and 33 are among them, which libc keeps for itself and refuses to touch.
+ */
+void signals_default(void);
 
 #endif

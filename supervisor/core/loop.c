@@ -10,6 +10,7 @@
 
 #include "supervisor/base/clock.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/signals.h"
 
 enum {
 	BATCH_EVENTS = 256,
@@ -66,6 +67,8 @@ static int loop_open(struct loop *loop, struct err *err)
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->timer_fd < 0)
 		return err_sys(err, errno, "make a timer descriptor");
+	/* What is ignored comes to no descriptor, and would be ignored in every container. */
+	signals_default();
 	/* Faults of our own stay deadly: blocked, they would be a silent kill. */
 	(void)sigfillset(&all);
 	for (const int *s = (const int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, 0 };

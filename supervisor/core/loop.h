@@ -50,7 +50,8 @@ struct loop_timer {
 };
 
 /*
- * loop_new - an idle loop; all signals are blocked from here on and arrive by loop_on_signal
+ * loop_new - an idle loop; all signals are at their default and blocked from here on; they
+ * arrive by loop_on_signal
  *
  * Children of ours must unblock them before exec (the runtime's child does).
  * Fails: -errno of epoll_create1, timerfd_create, signalfd.

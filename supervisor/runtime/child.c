@@ -59,15 +59,12 @@ static int step_close(struct plan *plan, struct err *err)
 	return 0;
 }
 
-/* Before anything can fire: the loop blocks every signal, and exec keeps both mask and SIG_IGN. */
+/* Before anything can fire: the caller blocks every signal, and exec keeps the mask. */
 static int step_signals(struct plan *plan, struct err *err)
 {
-	struct sigaction act = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	(void)plan;
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &act, NULL); /* KILL, STOP and libc's own two refuse */
 	(void)sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return err_sys(err, errno, "unblock signals");
