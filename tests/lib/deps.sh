@@ -3,9 +3,10 @@
 # which are missing. BERTH_NO_INSTALL=1 never installs.
 set -eu
 
-build="gcc libc6-dev make pkg-config libnl-3-dev libmnl-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev"
-run="$build busybox-static nftables iproute2 procps util-linux"
-check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat crun runc mmdebstrap e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db"
+build="gcc libc6-dev make pkg-config libnl-3-dev libmnl-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev nettle-dev libcurl4-openssl-dev"
+images="mmdebstrap buildah umoci skopeo podman squashfs-tools erofs-utils docker-registry apache2-utils nginx-light minisign signify-openbsd dosfstools mtools containerd"
+run="$build busybox-static erofs-utils nftables iproute2 procps util-linux"
+check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat crun runc e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db $images"
 soak="$check gcc-aarch64-linux-gnu qemu-system-arm"
 all="$soak universal-ctags lcov runit s6"
 
@@ -21,7 +22,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	for tool in cc make pkg-config; do
 		command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 	done
-	for lib in libnl-3.0 libmnl libseccomp inih jansson libarchive; do
+	for lib in libnl-3.0 libmnl libseccomp inih jansson libarchive nettle libcurl; do
 		pkg-config --exists "$lib" 2>/dev/null || missing="$missing $lib"
 	done
 	[ -z "$missing" ] && exit 0
