@@ -315,6 +315,19 @@ int draft_set_load(
 	return 0;
 }
 
+int conf_load(struct unit_set *set, const char *config_dir, struct err *err)
+{
+	struct draft_set drafts = { 0 };
+	struct load load = { .set = set, .drafts = &drafts, .err = err };
+	int r = files_scan(set, config_dir, &load.index, err);
+
+	if (r < 0)
+		return r;
+	r = load_conf(&load);
+	draft_set_done(&drafts);
+	return r < 0 ? err_sys(err, -r, "read the configuration") : 0;
+}
+
 void draft_set_done(struct draft_set *drafts)
 {
 	arena_done(&drafts->arena);

@@ -196,6 +196,9 @@ struct draft_set {
 	size_t n;
 };
 
+/* Finds all files, reads berth.conf and its drop-ins alone: set->conf and its problems. */
+int conf_load(struct unit_set *set, const char *config_dir, struct err *err);
+
 /*
  * draft_set_load - find, read and parse every file of the configuration
  *

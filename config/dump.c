@@ -234,13 +234,6 @@ void service_print(const struct unit *unit, FILE *out)
 		[TYPE_EXEC] = "exec",
 		[TYPE_ONESHOT] = "oneshot",
 		[TYPE_NOTIFY] = "notify" };
-	static const char *const policies[] = { [RESTART_NO] = "no",
-		[RESTART_ALWAYS] = "always",
-		[RESTART_ON_SUCCESS] = "on-success",
-		[RESTART_ON_FAILURE] = "on-failure",
-		[RESTART_ON_ABNORMAL] = "on-abnormal",
-		[RESTART_ON_ABORT] = "on-abort",
-		[RESTART_ON_WATCHDOG] = "on-watchdog" };
 	static const char *const modes[] = {
 		[NOTIFY_NO] = "no", [NOTIFY_YES] = "yes", [NOTIFY_HEALTHY] = "healthy"
 	};
@@ -249,7 +242,7 @@ void service_print(const struct unit *unit, FILE *out)
 	if (!unit->spec)
 		return;
 	text(out, "type", types[service->type]);
-	text(out, "restart", policies[service->restart]);
+	text(out, "restart", restart_policy_name(service->restart));
 	number(out, "restart delay", service->restart_delay);
 	number(out, "restart steps", service->restart_steps);
 	number(out, "restart max delay", service->restart_max_delay);

@@ -484,3 +484,12 @@ const struct key *key_elsewhere(const char *section, const char *name, enum unit
 	}
 	return NULL;
 }
+
+const char *restart_policy_name(enum restart_policy policy)
+{
+	const struct key_word *word = restart_words;
+
+	while (word->word && word->value != (int)policy)
+		word++;
+	return word->word;
+}

@@ -138,20 +138,40 @@ static void units_build(struct build *b, const struct draft_set *drafts)
 		set_passes[k](b);
 }
 
+/* Paths in the set must hold after a chdir: a unit's file may be read again. */
+static const char *path_from_cwd(const char *path, char *buf, size_t size)
+{
+	char cwd[2048];
+
+	if (!path || path[0] == '/' || !getcwd(cwd, sizeof cwd) ||
+		(size_t)snprintf(buf, size, "%s/%s", cwd, path) >= size)
+		return path;
+	return buf;
+}
+
+int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err *err)
+{
+	struct unit_set loaded = { 0 };
+	char absolute[4096];
+	int r = conf_load(&loaded, path_from_cwd(config_dir, absolute, sizeof absolute), err);
+
+	if (r < 0) {
+		unit_set_done(&loaded);
+		return r;
+	}
+	*set = loaded;
+	return 0;
+}
+
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
 {
 	struct unit_set loaded = { 0 };
 	struct draft_set drafts = { 0 };
 	struct build b = { .set = &loaded, .arena = &loaded.arena };
-	char cwd[2048];
 	char absolute[4096];
 	int r;
 
-	/* Paths in the set must hold after a chdir: a unit's file may be read again. */
-	if (config_dir && config_dir[0] != '/' && getcwd(cwd, sizeof cwd)) {
-		(void)snprintf(absolute, sizeof absolute, "%s/%s", cwd, config_dir);
-		config_dir = absolute;
-	}
+	config_dir = path_from_cwd(config_dir, absolute, sizeof absolute);
 	r = draft_set_load(&loaded, config_dir, &drafts, err);
 	if (r == 0) {
 		(void)snprintf(loaded.instance, sizeof loaded.instance, "%016llx",

@@ -128,6 +128,8 @@ struct unit_set {
  * Blocks: on the disk. Fails: -ENOMEM, or the directory cannot be read at all.
  */
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err);
+/* The same of berth.conf alone: set->conf, no unit. */
+int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err *err);
 void unit_set_done(struct unit_set *set);
 
 /*
@@ -138,6 +140,9 @@ void unit_set_done(struct unit_set *set);
  * Blocks: on the disk. Fails: mkdir, write, with words; addresses then come from the hash again.
  */
 int unit_set_store_leases(const struct unit_set *set, struct err *err);
+
+/* "on-failure", as Restart= has it. */
+const char *restart_policy_name(enum restart_policy policy);
 
 /* By "web", "web.container", "web.service" or ContainerName=. NULL: none. */
 struct unit *unit_find(const struct unit_set *set, const char *name);

@@ -1,5 +1,4 @@
 /* main(): the table of verbs, help, and what to say when a verb is not known. */
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,8 +15,6 @@ struct verb {
 	const char *usage; /* what follows the name */
 	const char *help;
 };
-
-struct cmd_globals cmd_globals;
 
 static const struct verb verbs[] = {
 	{ "supervise", cmd_supervise, "[--log-level LEVEL]",
@@ -106,54 +103,6 @@ static const struct verb *verb_near(const char *name)
 	return near;
 }
 
-static void print_usage(FILE *to, const char *name)
-{
-	const struct verb *verb = verb_find(name);
-
-	if (verb)
-		(void)fprintf(to, "usage: berth %s%s%s\n", verb->name, *verb->usage ? " " : "",
-			verb->usage);
-}
-
-int cmd_fail(int code, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)fflush(stdout);
-	(void)fputs("berth: ", stderr);
-	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	(void)fputc('\n', stderr);
-	return code;
-}
-
-int cmd_usage(const char *verb, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)fprintf(stderr, "berth: %s: ", verb);
-	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	(void)fputc('\n', stderr);
-	print_usage(stderr, verb);
-	return CMD_USAGE;
-}
-
-int cmd_global(int c, const char *verb)
-{
-	if (c == CMD_OPT_CONFIG) {
-		cmd_globals.config_dir = optarg;
-	} else if (c == CMD_OPT_RUN_DIR) {
-		cmd_globals.run_dir = optarg;
-	} else {
-		print_usage(stderr, verb);
-		return CMD_USAGE;
-	}
-	return 0;
-}
-
 static int unknown_verb(const char *name)
 {
 	const struct verb *near = verb_near(name);
@@ -180,7 +129,7 @@ int cmd_help(int argc, char **argv)
 	verb = verb_find(argv[1]);
 	if (!verb)
 		return unknown_verb(argv[1]);
-	print_usage(stdout, verb->name);
+	printf("usage: berth %s%s%s\n", verb->name, *verb->usage ? " " : "", verb->usage);
 	printf("%s\n", verb->help);
 	return CMD_OK;
 }
@@ -235,6 +184,7 @@ int main(int argc, char **argv)
 	}
 	(void)snprintf(full_name, sizeof full_name, "berth %s", verb->name);
 	argv[0] = full_name;
+	cmd_globals.usage = verb->usage;
 	optind = 0; /* getopt starts anew, for the verb's own table */
 	return verb->run(argc, argv);
 }

@@ -17,33 +17,15 @@
 
 /* ---- places ------------------------------------------------------------------------------------ */
 
-static bool has_conf(const char *dir)
-{
-	char path[4096];
-
-	return (size_t)snprintf(path, sizeof path, "%s/berth.conf", dir) < sizeof path &&
-	       access(path, F_OK) == 0;
-}
-
-/* berth.conf may move the directories. Without one there is no need to read the units. */
+/* berth.conf may move the directories. */
 static const struct supervisor_conf *conf(void)
 {
 	static struct unit_set set;
-	static struct supervisor_conf ret = { .run_dir = "/run/berth",
-		.log_dir = "/var/lib/berth/logs" };
-	static bool looked;
 
-	if (!looked) {
-		const char *dir = cmd_globals.config_dir;
-
-		looked = true;
-		if ((dir ? has_conf(dir)
-			 : has_conf("/run/berth/units") || has_conf("/etc/berth") ||
-					    has_conf("/usr/lib/berth")) &&
-			unit_set_load(&set, dir, NULL) == 0)
-			ret = set.conf;
-	}
-	return &ret;
+	if (!set.conf.run_dir && unit_set_load_conf(&set, cmd_globals.config_dir, NULL) < 0)
+		set.conf = (struct supervisor_conf){ .run_dir = "/run/berth",
+			.log_dir = "/var/lib/berth/logs" };
+	return &set.conf;
 }
 
 const char *client_run_dir(void)

@@ -23,7 +23,8 @@ enum cmd_exit {
 struct cmd_globals {
 	const char *config_dir;
 	const char *run_dir;
-	char **argv; /* of the process, as it was started */
+	char **argv;       /* of the process, as it was started */
+	const char *usage; /* what follows the verb; NULL: none is known yet */
 };
 extern struct cmd_globals cmd_globals;
 

@@ -5,25 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor/base/clock.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/signals.h"
 #include "supervisor/base/str.h"
 #include "supervisor/base/sys.h"
+#include "supervisor/core/json_put.h"
 #include "supervisor/core/state.h"
 #include "supervisor/core/supervisor.h"
-
-static void put_text(json_t *o, const char *key, const char *text)
-{
-	if (text && *text)
-		(void)json_object_set_new(o, key, json_string(text));
-}
-
-static void put_time(json_t *o, const char *key, uint64_t realtime)
-{
-	if (realtime)
-		put_text(o, key, clock_rfc3339(realtime).text);
-}
 
 /* The pid on record is still that very process. */
 static bool lives(const struct state_record *record)
@@ -40,9 +28,9 @@ static json_t *exit_json(const struct service_exit *last)
 		"{s:b,s:I}", "oom", (int)last->oom, "memory_peak", (json_int_t)last->memory_peak);
 
 	if (last->status && last->signal)
-		put_text(o, "signal", signal_name(last->signal));
+		json_put_text(o, "signal", signal_name(last->signal));
 	else if (last->status)
-		(void)json_object_set_new(o, "code", json_integer(last->code));
+		json_put_int(o, "code", (uint64_t)last->code);
 	return o;
 }
 
@@ -54,25 +42,26 @@ static json_t *unit_json(const char *name, const struct state_record *record, bo
 
 	if ((unsigned)state >= SERVICE_STATE_COUNT)
 		state = SERVICE_INACTIVE;
-	put_text(o, "name", name);
-	put_text(o, "unit", record->unit);
+	json_put_text(o, "name", name);
+	json_put_text(o, "unit", record->unit);
 	if (alive) {
-		put_text(o, "state", service_state_name(state));
-		(void)json_object_set_new(o, "pid", json_integer(record->pid));
-		put_time(o, "started", record->started);
+		json_put_text(o, "state", service_state_name(state));
+		json_put_int(o, "pid", (uint64_t)record->pid);
+		json_put_time(o, "started", record->started);
 	} else {
 		bool ended = state == SERVICE_FAILED || state == SERVICE_DONE;
 
-		put_text(o, "state", service_state_name(ended ? state : SERVICE_INACTIVE));
-		put_text(o, "sub", record->pid > 0 ? "ended while no supervisor was there" : "");
+		json_put_text(o, "state", service_state_name(ended ? state : SERVICE_INACTIVE));
+		json_put_text(
+			o, "sub", record->pid > 0 ? "ended while no supervisor was there" : "");
 	}
-	put_time(o, "since", record->since);
-	(void)json_object_set_new(o, "run", json_integer((json_int_t)record->run));
-	(void)json_object_set_new(o, "restarts", json_integer(record->restarts));
-	(void)json_object_set_new(o, "wanted", json_boolean(record->wanted));
-	(void)json_object_set_new(o, "by_hand", json_boolean(record->by_hand));
-	put_text(o, "failure", record->failure);
-	put_text(o, "dropped", record->dropped);
+	json_put_time(o, "since", record->since);
+	json_put_int(o, "run", record->run);
+	json_put_int(o, "restarts", record->restarts);
+	json_put_bool(o, "wanted", record->wanted);
+	json_put_bool(o, "by_hand", record->by_hand);
+	json_put_text(o, "failure", record->failure);
+	json_put_text(o, "dropped", record->dropped);
 	if (record->last.known)
 		(void)json_object_set_new(o, "last_exit", exit_json(&record->last));
 	return o;

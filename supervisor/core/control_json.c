@@ -10,6 +10,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/base/signals.h"
 #include "supervisor/base/str.h"
+#include "supervisor/core/json_put.h"
 
 static const char *const kind_names[] = {
 	[UNIT_CONTAINER] = "container",
@@ -18,45 +19,6 @@ static const char *const kind_names[] = {
 	[UNIT_VOLUME] = "volume",
 	[UNIT_TARGET] = "target",
 };
-
-static const char *const restart_names[] = {
-	[RESTART_NO] = "no",
-	[RESTART_ALWAYS] = "always",
-	[RESTART_ON_SUCCESS] = "on-success",
-	[RESTART_ON_FAILURE] = "on-failure",
-	[RESTART_ON_ABNORMAL] = "on-abnormal",
-	[RESTART_ON_ABORT] = "on-abort",
-	[RESTART_ON_WATCHDOG] = "on-watchdog",
-};
-
-/* What is empty or never was is absent. */
-static void put_text(json_t *o, const char *key, const char *text)
-{
-	if (text && *text)
-		(void)json_object_set_new(o, key, json_string(text));
-}
-
-static void put_time(json_t *o, const char *key, uint64_t realtime)
-{
-	if (realtime)
-		put_text(o, key, clock_rfc3339(realtime).text);
-}
-
-static void put_int(json_t *o, const char *key, uint64_t value)
-{
-	(void)json_object_set_new(o, key, json_integer((json_int_t)value));
-}
-
-static void put_some(json_t *o, const char *key, uint64_t value)
-{
-	if (value)
-		put_int(o, key, value);
-}
-
-static void put_bool(json_t *o, const char *key, bool value)
-{
-	(void)json_object_set_new(o, key, json_boolean(value));
-}
 
 static json_t *list_json(const struct strv *list)
 {
@@ -126,34 +88,34 @@ static json_t *exit_json(const struct service_exit *last)
 	json_t *o = json_object();
 
 	if (last->status && last->signal)
-		put_text(o, "signal", signal_name(last->signal));
+		json_put_text(o, "signal", signal_name(last->signal));
 	else if (last->status)
-		put_int(o, "code", (uint64_t)last->code);
-	put_bool(o, "oom", last->oom);
-	put_some(o, "memory_peak", last->memory_peak);
+		json_put_int(o, "code", (uint64_t)last->code);
+	json_put_bool(o, "oom", last->oom);
+	json_put_some(o, "memory_peak", last->memory_peak);
 	return o;
 }
 
 static void add_state(json_t *o, const struct service_info *info)
 {
-	put_text(o, "state", service_state_name(info->state));
-	put_text(o, "sub", info->sub);
-	put_bool(o, "wanted", info->wanted);
-	put_bool(o, "by_hand", info->by_hand);
-	put_some(o, "pid", (uint64_t)info->pid);
-	put_int(o, "run", info->run);
-	put_text(o, "cgroup", info->cgroup);
-	put_time(o, "since", info->since);
-	put_time(o, "started", info->started);
-	put_time(o, "ready_since", info->ready_since);
-	put_time(o, "next_try", info->next_try);
-	put_int(o, "restarts", info->restarts);
-	put_text(o, "health", service_health_name(info->health));
-	put_int(o, "health_failures", info->health_failures);
-	put_text(o, "health_text", info->health_text);
-	put_text(o, "status_text", info->status_text);
-	put_text(o, "failure", info->failure);
-	put_text(o, "dropped", info->dropped);
+	json_put_text(o, "state", service_state_name(info->state));
+	json_put_text(o, "sub", info->sub);
+	json_put_bool(o, "wanted", info->wanted);
+	json_put_bool(o, "by_hand", info->by_hand);
+	json_put_some(o, "pid", (uint64_t)info->pid);
+	json_put_int(o, "run", info->run);
+	json_put_text(o, "cgroup", info->cgroup);
+	json_put_time(o, "since", info->since);
+	json_put_time(o, "started", info->started);
+	json_put_time(o, "ready_since", info->ready_since);
+	json_put_time(o, "next_try", info->next_try);
+	json_put_int(o, "restarts", info->restarts);
+	json_put_text(o, "health", service_health_name(info->health));
+	json_put_int(o, "health_failures", info->health_failures);
+	json_put_text(o, "health_text", info->health_text);
+	json_put_text(o, "status_text", info->status_text);
+	json_put_text(o, "failure", info->failure);
+	json_put_text(o, "dropped", info->dropped);
 	if (info->last.known)
 		(void)json_object_set_new(o, "last_exit", exit_json(&info->last));
 }
@@ -172,12 +134,12 @@ static json_t *mounts_json(const struct container_spec *spec)
 		const struct mount_spec *m = &spec->mounts[i];
 		json_t *o = json_object();
 
-		put_text(o, "kind", kinds[m->kind]);
-		put_text(o, "source", m->source);
-		put_text(o, "target", m->target);
-		put_bool(o, "readonly", m->readonly);
-		put_some(o, "size", m->size);
-		put_text(o, "origin", m->origin);
+		json_put_text(o, "kind", kinds[m->kind]);
+		json_put_text(o, "source", m->source);
+		json_put_text(o, "target", m->target);
+		json_put_bool(o, "readonly", m->readonly);
+		json_put_some(o, "size", m->size);
+		json_put_text(o, "origin", m->origin);
 		(void)json_array_append_new(array, o);
 	}
 	return array;
@@ -196,7 +158,7 @@ static json_t *capabilities_json(uint64_t set)
 static void put_limit(json_t *o, const char *key, const struct limit *limit)
 {
 	if (limit->set && limit->value != LIMIT_MAX)
-		put_int(o, key, limit->value);
+		json_put_int(o, key, limit->value);
 }
 
 static json_t *limits_json(const struct cgroup_limits *limits)
@@ -208,7 +170,7 @@ static json_t *limits_json(const struct cgroup_limits *limits)
 	put_limit(o, "memory_swap_max", &limits->memory_swap_max);
 	put_limit(o, "pids_max", &limits->pids_max);
 	put_limit(o, "cpu_quota_us", &limits->cpu_quota_us);
-	put_some(o, "cpu_period_us", limits->cpu_period_us);
+	json_put_some(o, "cpu_period_us", limits->cpu_period_us);
 	put_limit(o, "cpu_weight", &limits->cpu_weight);
 	return o;
 }
@@ -219,12 +181,12 @@ static void add_spec(json_t *o, const struct container_spec *spec)
 
 	(void)json_object_set_new(o, "argv", list_json(&p->argv));
 	(void)json_object_set_new(o, "env", list_json(&p->env));
-	put_text(o, "cwd", p->cwd);
-	put_text(o, "user", p->user ? p->user : "root");
-	put_text(o, "hostname", spec->hostname);
-	put_bool(o, "readonly", spec->root.readonly);
-	put_bool(o, "no_new_privileges", p->no_new_privs);
-	put_text(o, "seccomp",
+	json_put_text(o, "cwd", p->cwd);
+	json_put_text(o, "user", p->user ? p->user : "root");
+	json_put_text(o, "hostname", spec->hostname);
+	json_put_bool(o, "readonly", spec->root.readonly);
+	json_put_bool(o, "no_new_privileges", p->no_new_privs);
+	json_put_text(o, "seccomp",
 		p->seccomp_off    ? "unconfined"
 		: p->seccomp_path ? p->seccomp_path
 				  : "default");
@@ -239,13 +201,13 @@ static void add_service(json_t *o, const struct service_spec *service)
 		json_t *health = json_object();
 
 		(void)json_object_set_new(health, "argv", list_json(&service->health.argv));
-		put_text(health, "interval", clock_span(service->health.interval).text);
-		put_text(health, "timeout", clock_span(service->health.timeout).text);
-		put_int(health, "retries", service->health.retries);
+		json_put_text(health, "interval", clock_span(service->health.interval).text);
+		json_put_text(health, "timeout", clock_span(service->health.timeout).text);
+		json_put_int(health, "retries", service->health.retries);
 		(void)json_object_set_new(o, "healthcheck", health);
 	}
-	put_text(o, "stop_signal", signal_name(service->stop_signal));
-	put_text(o, "stop_timeout", clock_span(service->stop_timeout).text);
+	json_put_text(o, "stop_signal", signal_name(service->stop_signal));
+	json_put_text(o, "stop_timeout", clock_span(service->stop_timeout).text);
 }
 
 static void add_usage(json_t *o, const struct service *service)
@@ -253,10 +215,10 @@ static void add_usage(json_t *o, const struct service *service)
 	struct cgroup_usage usage = { 0 };
 
 	service_usage(service, &usage);
-	put_some(o, "memory_current", usage.memory_current);
-	put_some(o, "memory_peak", usage.memory_peak);
-	put_some(o, "pids_current", usage.pids_current);
-	put_some(o, "cpu_usec", usage.cpu_usec);
+	json_put_some(o, "memory_current", usage.memory_current);
+	json_put_some(o, "memory_peak", usage.memory_peak);
+	json_put_some(o, "pids_current", usage.pids_current);
+	json_put_some(o, "cpu_usec", usage.cpu_usec);
 }
 
 json_t *control_unit_json(const struct service *service, bool full)
@@ -268,15 +230,15 @@ json_t *control_unit_json(const struct service *service, bool full)
 	if (!o)
 		return NULL;
 	service_info(service, &info);
-	put_text(o, "name", unit->spec ? unit->spec->name : unit->stem);
-	put_text(o, "unit", unit->id);
-	put_text(o, "kind", kind_names[unit->kind]);
-	put_text(o, "description", unit->description);
-	put_text(o, "file", unit->file);
+	json_put_text(o, "name", unit->spec ? unit->spec->name : unit->stem);
+	json_put_text(o, "unit", unit->id);
+	json_put_text(o, "kind", kind_names[unit->kind]);
+	json_put_text(o, "description", unit->description);
+	json_put_text(o, "file", unit->file);
 	add_state(o, &info);
-	put_text(o, "restart_policy", restart_names[unit->service.restart]);
+	json_put_text(o, "restart_policy", restart_policy_name(unit->service.restart));
 	if (unit->spec) {
-		put_text(o, "image", unit->spec->root.path);
+		json_put_text(o, "image", unit->spec->root.path);
 		(void)json_object_set_new(o, "addresses", addresses_json(&unit->spec->net));
 		(void)json_object_set_new(o, "ports", ports_json(&unit->spec->net));
 		(void)json_object_set_new(o, "labels", labels_json(&unit->spec->labels));

@@ -258,22 +258,8 @@ static json_t *or_empty(json_t *parameters)
 	return parameters ? parameters : json_object();
 }
 
-void varlink_reply(struct varlink_call *call, json_t *parameters)
-{
-	struct connection *c = call->connection;
-	bool oneway = call->oneway;
-
-	call->gone = NULL;
-	call_end(call);
-	if (oneway)
-		json_decref(parameters);
-	else
-		enqueue(c, json_pack("{s:o}", "parameters", or_empty(parameters)), -1);
-	if (!c->busy) /* answered later: the next request may be waiting */
-		connection_event(c->server->loop, 0, c);
-}
-
-void varlink_error(struct varlink_call *call, const char *error, json_t *parameters)
+/* The last answer to the call; without `error` it is a reply. */
+static void answer(struct varlink_call *call, const char *error, json_t *parameters)
 {
 	struct connection *c = call->connection;
 	bool oneway = call->oneway;
@@ -284,10 +270,20 @@ void varlink_error(struct varlink_call *call, const char *error, json_t *paramet
 		json_decref(parameters);
 	else
 		enqueue(c,
-			json_pack("{s:s,s:o}", "error", error, "parameters", or_empty(parameters)),
+			json_pack("{s:s*,s:o}", "error", error, "parameters", or_empty(parameters)),
 			-1);
-	if (!c->busy)
+	if (!c->busy) /* answered later: the next request may be waiting */
 		connection_event(c->server->loop, 0, c);
+}
+
+void varlink_reply(struct varlink_call *call, json_t *parameters)
+{
+	answer(call, NULL, parameters);
+}
+
+void varlink_error(struct varlink_call *call, const char *error, json_t *parameters)
+{
+	answer(call, error, parameters);
 }
 
 void varlink_stream(struct varlink_call *call, json_t *parameters, int fd)

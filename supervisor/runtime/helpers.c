@@ -28,20 +28,6 @@
 #include "supervisor/runtime/build.h"
 #include "supervisor/runtime/spawn.h"
 
-void plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd)
-{
-	struct report report = { .kind = (int32_t)kind, .stage = *plan->stage };
-
-	if (err)
-		report.err = *err;
-	(void)msg_send(plan->report_fd, &report, sizeof report, &fd, fd >= 0 ? 1 : 0);
-}
-
-void plan_pin_path(const struct container_env *env, const char *name, char *ret, size_t size)
-{
-	(void)snprintf(ret, size, "%s/pin/%s.net", env->run_dir, name);
-}
-
 static _Noreturn void fail(const struct plan *plan, const struct err *err)
 {
 	plan_report(plan, REPORT_FAIL, err, -1);
