@@ -257,6 +257,32 @@ int cgroup_tree_open(
 	return 0;
 }
 
+int cgroup_tree_look(struct cgroup_tree *ret, struct err *err)
+{
+	struct cgroup_tree tree = { .fd = -1 };
+	struct cgroup_mount mount;
+	own_fd top = -1;
+	own_fd own = -1;
+	char text[4096];
+	int r = mount_find(&mount, err);
+
+	if (r < 0)
+		return r;
+	if (file_read_at(AT_FDCWD, "/proc/cgroups", text, sizeof text) > 0)
+		parse_proc_cgroups(text, &tree.bound_v1, &tree.hybrid);
+	tree.controllers = (CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS) & ~tree.bound_v1;
+	if (r > 0) {
+		top = open_dir(mount.point);
+		tree.at_top = top < 0 ? 0 : controllers_of(top, "cgroup.controllers");
+		own = delegated_open(&mount, tree.path, sizeof tree.path);
+		tree.delegated = own >= 0;
+		tree.controllers =
+			own < 0 ? tree.at_top : controllers_of(own, "cgroup.controllers");
+	}
+	*ret = tree;
+	return 0;
+}
+
 void cgroup_tree_done(struct cgroup_tree *tree)
 {
 	fd_close(&tree->fd);

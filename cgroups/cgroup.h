@@ -40,6 +40,13 @@ struct cgroup_tree {
 int cgroup_tree_open(
 	struct cgroup_tree *ret, const char *name, const char *mount_at, struct err *err);
 void cgroup_tree_done(struct cgroup_tree *tree);
+/*
+ * cgroup_tree_look - what a tree of ours could enforce here; nothing is made or changed
+ *
+ * Gives: ret->controllers and the like, for cgroup_limits_check; ret->fd is -1. Where cgroup2 is
+ *        not mounted, what a mount of it would give. Fails: mountinfo cannot be read.
+ */
+int cgroup_tree_look(struct cgroup_tree *ret, struct err *err);
 /* Removes the empty directories of the tree, deepest first, the process itself moved out (to the
  * directory above the tree; to the tree itself when it was delegated). -EBUSY while others run. */
 int cgroup_tree_remove(struct cgroup_tree *tree, struct err *err);

@@ -1,10 +1,31 @@
 /* `berth check` and `berth cat`: what the files say, before anything is touched. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "cgroups/cgroup.h"
 #include "config/print.h"
 #include "config/unit.h"
 #include "supervisor/cmd/cmd.h"
+
+/* What is no mistake of the files, and yet will not start here: the machine they are checked on need
+ * not be the one they are for. */
+static void notes_print(const struct unit_set *set)
+{
+	struct cgroup_tree tree;
+
+	if (cgroup_tree_look(&tree, NULL) < 0)
+		return;
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct unit *unit = &set->units[i];
+		struct err err = { 0 };
+
+		if (unit->spec && cgroup_limits_check(&tree, &unit->spec->limits, &err) < 0)
+			printf("%s: note: this machine will not start it: %s; or write "
+			       "LimitsPolicy=best-effort\n",
+				unit->file, err.text);
+	}
+}
 
 int cmd_check(int argc, char **argv)
 {
@@ -28,6 +49,7 @@ int cmd_check(int argc, char **argv)
 	dir = optind < argc ? argv[optind] : cmd_globals.config_dir;
 	if (unit_set_load(&set, dir, &err) < 0)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
+	notes_print(&set);
 	r = check_print(&set, stdout);
 	if (r < 0)
 		return cmd_fail(CMD_FAILED, "check: %s", strerror(-r));
