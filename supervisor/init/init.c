@@ -112,7 +112,7 @@ enum {
 	KERNEL_SIG_TTOU = 22,
 };
 enum { SET_BLOCK = 0, SET_MASK = 2, SET_SIZE = 8 };
-enum { WAIT_NOHANG = 1, SUBREAPER = 36, SET_FOREGROUND = 0x5410 };
+enum { WAIT_NOHANG = 1, SET_NAME = 15, SUBREAPER = 36, SET_FOREGROUND = 0x5410 };
 enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_OWN = 125, EXIT_SIGNAL = 128 };
 
 /* The compiler may call these whatever it is told. */
@@ -281,6 +281,8 @@ void init_main(long *stack)
 	uint64_t mask = 0;
 	long pid = 0;
 
+	/* What ps shows; the program came from a memfd, which has no name to show. */
+	(void)CALL(prctl, SET_NAME, "berth-init", 0, 0, 0);
 	/* An inherited "ignore SIGCHLD" would reap the program unseen. */
 	(void)CALL(rt_sigaction, KERNEL_SIG_CHLD, default_action, 0, SET_SIZE, 0);
 	(void)CALL(rt_sigprocmask, SET_BLOCK, &all, &mask, SET_SIZE, 0);

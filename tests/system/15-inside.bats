@@ -210,6 +210,8 @@ refuses() {
 	EOT
 	start_supervise
 	wait_for ready inited
+	run -0 berth exec inited cat /proc/1/comm
+	has berth-init
 	run -0 berth exec inited probe orphans 20
 	has "zombies=0"
 	berth stop inited

@@ -14,7 +14,7 @@ for program in probe hang; do
 done
 mkdir -p "$tree/tests"
 cp -r tests/lib tests/system tests/vm "$tree/tests/"
-cp -r packaging "$tree/"
+cp -r packaging examples "$tree/"
 cp -a "$(tests/lib/roots.sh busybox "$O")" "$tree/build/roots/"
 for kernel in oldest newest; do
 	# shellcheck disable=SC2046 # two words

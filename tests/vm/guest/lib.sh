@@ -88,6 +88,23 @@ finish() {
 	sleep 100
 }
 
+# quiet_systemd NAME COMMAND AFTER: nothing that costs time is started, and COMMAND as NAME.service.
+quiet_systemd() {
+	for unit in nginx redis-server systemd-timesyncd systemd-networkd systemd-logind e2scrub_reap \
+		serial-getty@ttyS0 getty@tty1 systemd-udev-settle systemd-binfmt; do
+		ln -sf /dev/null "/etc/systemd/system/$unit.service"
+	done
+	for timer in apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all fstrim systemd-tmpfiles-clean \
+		podman-auto-update; do
+		ln -sf /dev/null "/etc/systemd/system/$timer.timer"
+	done
+	mkdir -p /etc/systemd/system/multi-user.target.wants
+	ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
+	printf '[Unit]\nAfter=%s\n[Service]\nType=exec\nExecStart=%s\n' "$3" "$2" \
+		>"/etc/systemd/system/$1.service"
+	ln -sf "/etc/systemd/system/$1.service" /etc/systemd/system/multi-user.target.wants/
+}
+
 # ---- berth ------------------------------------------------------------------------------------
 berth() { "$BERTH" "$@"; }
 unit() { mkdir -p "$(dirname "$UNITS/$1")" && cat >"$UNITS/$1"; }

@@ -11,23 +11,7 @@ install_all() {
 	cp /src/packaging/*.service /etc/systemd/system/
 	mkdir -p /etc/systemd/system/multi-user.target.wants
 	ln -sf /etc/systemd/system/berth.service /etc/systemd/system/multi-user.target.wants/
-	# Nothing else that costs time.
-	for unit in nginx redis-server systemd-timesyncd systemd-networkd systemd-logind e2scrub_reap \
-		serial-getty@ttyS0 getty@tty1 systemd-udev-settle systemd-binfmt; do
-		ln -sf /dev/null "/etc/systemd/system/$unit.service"
-	done
-	for timer in apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all fstrim systemd-tmpfiles-clean; do
-		ln -sf /dev/null "/etc/systemd/system/$timer.timer"
-	done
-	ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
-	cat >/etc/systemd/system/vm-test.service <<-U
-		[Unit]
-		After=berth.service
-		[Service]
-		Type=exec
-		ExecStart=$0 test
-	U
-	ln -sf /etc/systemd/system/vm-test.service /etc/systemd/system/multi-user.target.wants/
+	quiet_systemd vm-test "$0 test" berth.service
 	mkdir -p "$UNITS"
 	unit site.network <<-U
 		[Network]
