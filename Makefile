@@ -56,7 +56,7 @@ WERROR ?= $(if $(CI),-Werror)
 # ---- what is linked into what -------------------------------------------------------------------
 # Each program names its libraries; `make lint` checks the result with ldd.
 BERTH_LIBS  := libnl-3.0 libmnl libseccomp inih jansson
-WORKER_LIBS := libarchive
+WORKER_LIBS := libarchive nettle
 
 base_src    := $(wildcard supervisor/base/*.c)
 leaf_src    := $(wildcard cgroups/*.c netns/*.c images/*.c)
@@ -70,7 +70,7 @@ unit_tests  := $(wildcard tests/unit/test_*.c)
 lib_src     := $(base_src) $(leaf_src) $(config_src) $(runtime_src) $(core_src)
 lib_obj     := $(lib_src:%.c=$(O)/%.o)
 cmd_obj     := $(cmd_src:%.c=$(O)/%.o)
-worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o)
+worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/bundle.o
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
 net_bin     := $(if $(wildcard tests/net/net.c),$(O)/tests/net-driver)
@@ -235,6 +235,7 @@ install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 			> $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service; \
 	done
 	install -Dm644 docs/berth.8 $(DESTDIR)$(PREFIX)/share/man/man8/berth.8
+	install -Dm644 docs/berth-pack.1 $(DESTDIR)$(PREFIX)/share/man/man1/berth-pack.1
 	install -Dm644 $(O)/gen/berth.container.5 $(DESTDIR)$(PREFIX)/share/man/man5/berth.container.5
 
 clean: ## remove build/

@@ -62,10 +62,12 @@ struct edge {
 
 struct build {
 	struct unit_set *set;
-	struct arena *arena; /* of the set */
-	struct arena tmp;    /* dies with the passes */
-	struct part *parts;  /* one for each unit */
-	bool nomem;          /* once true, the result is thrown away */
+	struct arena *arena;           /* of the set */
+	struct arena tmp;              /* dies with the passes */
+	struct part *parts;            /* one for each unit */
+	const char *config_dir;        /* NULL: the search path */
+	const struct strv *image_dirs; /* searched before ImagePath=; NULL: none */
+	bool nomem;                    /* once true, the result is thrown away */
 };
 
 #define ERROR_AT(b, at, ...) ((b)->nomem |= problem_at((b)->set, true, (at), __VA_ARGS__) < 0)

@@ -247,6 +247,7 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	if (DRAFT_SET(draft->log_level))
 		conf->log_level = log_level_words[draft->log_level.v].word;
 	conf->default_restart = (enum restart_policy)draft->default_restart.v;
+	conf->verify = (enum root_verify)draft->verify.v;
 	conf->default_caps_none = draft->default_capabilities.v == 1;
 	conf->watchdog = draft->watchdog.v;
 	conf->shutdown_max = DRAFT_SET(draft->shutdown_max) ? draft->shutdown_max.v : SECONDS(90);

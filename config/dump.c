@@ -58,12 +58,15 @@ static void caps(FILE *out, const char *name, uint64_t mask)
 
 static void root_print(const struct root_spec *root, FILE *out)
 {
-	static const char *const kinds[] = {
-		[ROOT_NONE] = "host", [ROOT_DIR] = "directory", [ROOT_TAR] = "tar"
-	};
+	static const char *const kinds[] = { [ROOT_NONE] = "host",
+		[ROOT_DIR] = "directory",
+		[ROOT_TAR] = "tar",
+		[ROOT_FILE] = "file system image" };
 
 	(void)fprintf(out, "root: %s %s%s\n", kinds[root->kind], root->path ? root->path : "",
 		root->readonly ? " ro" : "");
+	text(out, "image", root->image);
+	text(out, "image content", root->tag);
 	if (root->upper_size)
 		number(out, "root size", root->upper_size);
 }

@@ -1,5 +1,6 @@
 /* Where a container's root is, and what its image says of itself: an OCI image configuration in a
- * file beside it, ROOTFS.image.json. */
+ * file beside it, ROOTFS.image.json. Images come from the payload of the appliance file, from who
+ * packs one, and from ImagePath=. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -9,6 +10,7 @@
 
 #include "config/build.h"
 #include "supervisor/base/fd.h"
+#include "supervisor/base/num.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/signals.h"
 
@@ -17,13 +19,17 @@ enum { IMAGE_CONFIG_MAX = 256 * 1024 };
 static const char *const tar_names[] = { ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz",
 	".tar.bz2" };
 
-static bool is_tar(const char *path)
+static const char *const fs_names[] = { ".erofs", ".squashfs", ".sqfs" };
+
+static bool ends_in(const char *path, const char *const *endings, size_t n)
 {
-	for (size_t i = 0; i < sizeof tar_names / sizeof tar_names[0]; i++)
-		if (str_ends(path, tar_names[i]))
+	for (size_t i = 0; i < n; i++)
+		if (str_ends(path, endings[i]))
 			return true;
 	return false;
 }
+
+#define ENDS_IN(path, endings) ends_in(path, endings, sizeof(endings) / sizeof(endings)[0])
 
 /* Gives ROOT_NONE when there is nothing that can be a root. */
 static enum root_kind root_look(const char *path, int *ret_errno)
@@ -37,7 +43,11 @@ static enum root_kind root_look(const char *path, int *ret_errno)
 	}
 	if (S_ISDIR(st.st_mode))
 		return ROOT_DIR;
-	return S_ISREG(st.st_mode) && is_tar(path) ? ROOT_TAR : ROOT_NONE;
+	if (!S_ISREG(st.st_mode))
+		return ROOT_NONE;
+	if (ENDS_IN(path, fs_names))
+		return ROOT_FILE;
+	return ENDS_IN(path, tar_names) ? ROOT_TAR : ROOT_NONE;
 }
 
 /* ---- references --------------------------------------------------------------------------------- */
@@ -80,34 +90,86 @@ static bool reference_valid(const char *text)
 	       !strstr(text, "//") && !strstr(text, "..") && text[strlen(text) - 1] != '/';
 }
 
-/* Looks for the image in every place; the places tried are listed for the message. */
-static bool image_find(
-	struct build *b, const char *ref, struct root_spec *root, struct strbuf *tried)
+/*
+ * An image of the appliance file that this configuration came out of: beside the units, in .payload/,
+ * a file of the image's name says where in the program file it lies: OFFSET LENGTH TAG.
+ */
+static bool image_in_payload(
+	struct build *b, const char *ref, struct root_spec *root, const char **ret_place)
 {
-	const struct strv *dirs = &b->set->conf.image_path;
-	struct strv names = { 0 };
+	const char *place;
+	char text[128];
+	char *words[3];
+	char *rest = text;
+
+	if (!b->config_dir)
+		return false;
+	place = build_text(b, "%s/.payload/%s", b->config_dir, ref);
+	if (file_read_at(AT_FDCWD, place, text, sizeof text) < 0)
+		return false;
+	for (int i = 0; i < 3; i++) {
+		words[i] = strsep(&rest, " \n");
+		if (!words[i])
+			return false;
+	}
+	if (num_u64(words[0], &root->offset) < 0 || num_u64(words[1], &root->length) < 0)
+		return false;
+	root->kind = ROOT_FILE;
+	root->path = "/proc/self/exe";
+	root->tag = build_text(b, "%s", words[2]);
+	*ret_place = place;
+	return true;
+}
+
+/* Looks for the image in one directory under each of its names. */
+static bool image_in_dir(
+	struct build *b, const char *dir, const struct strv *names, struct root_spec *root)
+{
+	static const char *const endings[] = { "", ".tar", ".erofs", ".squashfs" };
+	enum { NENDINGS = sizeof endings / sizeof endings[0] };
 	int error;
 
-	reference_names(b, ref, &names);
-	for (size_t d = 0; d < dirs->n; d++) {
-		for (size_t i = 0; i < 2 * names.n; i++) {
-			const char *path = build_text(
-				b, "%s/%s%s", dirs->v[d], names.v[i / 2], i % 2 ? ".tar" : "");
-			enum root_kind kind = root_look(path, &error);
+	for (size_t i = 0; i < NENDINGS * names->n; i++) {
+		const char *path = build_text(
+			b, "%s/%s%s", dir, names->v[i / NENDINGS], endings[i % NENDINGS]);
+		enum root_kind kind = root_look(path, &error);
 
-			if (kind == ROOT_NONE)
-				continue;
-			root->kind = kind;
-			root->path = path;
-			return true;
-		}
-		strbuf_add(tried, "%s%s/%s[.tar]", d ? ", " : "", dirs->v[d],
-			names.n ? names.v[names.n - 1] : "");
+		if (kind == ROOT_NONE)
+			continue;
+		root->kind = kind;
+		root->path = path;
+		return true;
 	}
 	return false;
 }
 
-static void root_from_image(struct build *b, const struct draft_str *image, struct root_spec *root)
+/* Looks for the image in every place; the places tried are listed for the message. */
+static bool image_find(struct build *b, const char *ref, struct root_spec *root,
+	const char **ret_place, struct strbuf *tried)
+{
+	const struct strv *lists[] = { b->image_dirs, &b->set->conf.image_path };
+	struct strv names = { 0 };
+
+	if (image_in_payload(b, ref, root, ret_place))
+		return true;
+	reference_names(b, ref, &names);
+	for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+		for (size_t d = 0; lists[k] && d < lists[k]->n; d++) {
+			const char *dir = lists[k]->v[d];
+
+			if (image_in_dir(b, dir, &names, root)) {
+				*ret_place = root->path;
+				return true;
+			}
+			strbuf_add(tried, "%s%s/%s[.tar|.erofs|.squashfs]", tried->used ? ", " : "",
+				dir, names.n ? names.v[names.n - 1] : "");
+		}
+	}
+	return false;
+}
+
+static void root_from_image(struct build *b, const struct draft_str *image, struct root_spec *root,
+	const char **ret_place)
 {
 	char text[900] = "";
 	struct strbuf tried = STRBUF(text);
@@ -128,9 +190,10 @@ static void root_from_image(struct build *b, const struct draft_str *image, stru
 		return;
 	}
 	ref = reference_normalise(b, image->v);
-	if (image_find(b, ref, root, &tried))
+	root->image = ref;
+	if (image_find(b, ref, root, ret_place, &tried))
 		return;
-	if (b->set->conf.image_path.n)
+	if (tried.used)
 		ERROR_AT(b, image->at, "Image: %s was not found; searched %s: put it there", ref,
 			text);
 	else
@@ -140,7 +203,8 @@ static void root_from_image(struct build *b, const struct draft_str *image, stru
 			ref);
 }
 
-static void root_from_path(struct build *b, const struct unit_draft *draft, struct root_spec *root)
+static void root_from_path(struct build *b, const struct unit_draft *draft, struct root_spec *root,
+	const char **ret_place)
 {
 	const struct draft_str *rootfs = &draft->rootfs;
 	const char *text = rootfs->v;
@@ -156,7 +220,7 @@ static void root_from_path(struct build *b, const struct unit_draft *draft, stru
 	}
 	path = build_path(b, draft->dir, text);
 	root->kind = root_look(path, &error);
-	root->path = path;
+	root->path = *ret_place = path;
 	if (root->kind != ROOT_NONE)
 		return;
 	if (error)
@@ -164,7 +228,9 @@ static void root_from_path(struct build *b, const struct unit_draft *draft, stru
 			"Rootfs: %s: %s: unpack a root file system there, or correct the path",
 			path, strerror(error));
 	else
-		ERROR_AT(b, rootfs->at, "Rootfs: %s is neither a directory nor a .tar archive",
+		ERROR_AT(b, rootfs->at,
+			"Rootfs: %s is neither a directory nor a .tar archive nor a .erofs or "
+			".squashfs image",
 			path);
 }
 
@@ -306,6 +372,7 @@ void pass_image(struct build *b, uint32_t unit)
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;
 	struct root_spec *root = &part->spec->root;
+	const char *place = ""; /* what the image's configuration lies beside */
 	const char *path;
 
 	root->readonly = draft->read_only.v;
@@ -319,17 +386,19 @@ void pass_image(struct build *b, uint32_t unit)
 		return;
 	}
 	if (DRAFT_SET(draft->rootfs))
-		root_from_path(b, draft, root);
+		root_from_path(b, draft, root, &place);
 	else if (DRAFT_SET(draft->image))
-		root_from_image(b, &draft->image, root);
+		root_from_image(b, &draft->image, root, &place);
 	else
 		ERROR_AT(b, build_unit_at(b, unit),
 			"[Container] has neither Image= nor Rootfs=: add one of them");
 	if (root->kind == ROOT_NONE)
 		return;
-	path = build_text(b, "%s.image.json", root->path);
-	if (image_config_read(b, path, &part->image) || !str_ends(root->path, ".tar"))
-		return;
-	path = build_text(b, "%.*s.image.json", (int)(strlen(root->path) - 4), root->path);
-	(void)image_config_read(b, path, &part->image);
+	root->verify = b->set->conf.verify;
+	path = build_text(b, "%s.image.json", place);
+	if (!image_config_read(b, path, &part->image) && str_ends(place, ".tar")) {
+		path = build_text(b, "%.*s.image.json", (int)(strlen(place) - 4), place);
+		(void)image_config_read(b, path, &part->image);
+	}
+	root->config = part->image.file;
 }

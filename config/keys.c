@@ -84,6 +84,12 @@ static const struct key_word stdin_words[] = {
 	{ "tty", STDIN_TTY },
 	{ NULL, 0 },
 };
+static const struct key_word verify_words[] = {
+	{ "once", VERIFY_ONCE },
+	{ "always", VERIFY_ALWAYS },
+	{ "never", VERIFY_NEVER },
+	{ NULL, 0 },
+};
 static const struct key_word caps_words[] = { { "default", 0 }, { "none", 1 }, { NULL, 0 } };
 const struct key_word log_level_words[] = {
 	{ "err", 0 },
@@ -323,6 +329,12 @@ const struct key keys_served[] = {
 		"without AddCapability=.",
 		.words = caps_words),
 	CONF("ImagePath", lines, image_path, "Directories with images, separated by \":\"."),
+	CONF("Verify", choice, verify,
+		"When the digest of an image in an appliance file is compared: once, before the "
+		"image "
+		"is mounted, which happens once a boot; always: before each start too; never; "
+		"once.",
+		.words = verify_words),
 	CONF("RuntimeWatchdogSec", time, watchdog,
 		"Feed /dev/watchdog, set to this time, from the loop (init only); off."),
 	CONF("ShutdownTimeoutSec", time, shutdown_max,

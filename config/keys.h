@@ -77,6 +77,7 @@ struct conf_draft {
 	struct draft_list image_path; /* words, split at ":" later */
 	struct draft_choice default_restart;
 	struct draft_choice default_capabilities; /* 1: none */
+	struct draft_choice verify;               /* enum root_verify */
 	struct draft_time watchdog, shutdown_max;
 };
 

@@ -165,13 +165,20 @@ int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err 
 
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
 {
+	return unit_set_load_with(set, config_dir, NULL, err);
+}
+
+int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
+	struct err *err)
+{
 	struct unit_set loaded = { 0 };
 	struct draft_set drafts = { 0 };
-	struct build b = { .set = &loaded, .arena = &loaded.arena };
+	struct build b = { .set = &loaded, .arena = &loaded.arena, .image_dirs = image_dirs };
 	char absolute[4096];
 	int r;
 
 	config_dir = path_from_cwd(config_dir, absolute, sizeof absolute);
+	b.config_dir = config_dir;
 	r = draft_set_load(&loaded, config_dir, &drafts, err);
 	if (r == 0) {
 		(void)snprintf(loaded.instance, sizeof loaded.instance, "%016llx",

@@ -89,9 +89,10 @@ struct supervisor_conf {
 	const char *log_level;  /* NULL: notice */
 	struct strv image_path; /* ImagePath= */
 	enum restart_policy default_restart;
-	bool default_caps_none; /* DefaultCapabilities=none */
-	uint64_t watchdog;      /* RuntimeWatchdogSec=, ns; 0: off */
-	uint64_t shutdown_max;  /* ShutdownTimeoutSec=, ns */
+	bool default_caps_none;  /* DefaultCapabilities=none */
+	enum root_verify verify; /* Verify= */
+	uint64_t watchdog;       /* RuntimeWatchdogSec=, ns; 0: off */
+	uint64_t shutdown_max;   /* ShutdownTimeoutSec=, ns */
 };
 
 /* A complaint about the set, for `berth check` and the log. */
@@ -128,6 +129,9 @@ struct unit_set {
  * Blocks: on the disk. Fails: -ENOMEM, or the directory cannot be read at all.
  */
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err);
+/* The same, with images looked up in these directories before ImagePath=: for who packs them. */
+int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
+	struct err *err);
 /* The same of berth.conf alone: set->conf, no unit. */
 int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err *err);
 void unit_set_done(struct unit_set *set);

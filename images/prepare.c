@@ -13,15 +13,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "images/fsimage.h"
+#include "images/work.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
@@ -35,85 +35,19 @@ struct names {
 	char lock[32];
 };
 
-/* ---- the worker --------------------------------------------------------------------------------- */
-
-static _Noreturn void worker_exec(
-	const char *worker, const char *archive, const char *dir, int words, pid_t parent)
-{
-	char *const argv[] = { (char *)(uintptr_t) "berth-worker", (char *)(uintptr_t) "unpack",
-		(char *)(uintptr_t)archive, (char *)(uintptr_t)dir, NULL };
-	char *const envp[] = { (char *)(uintptr_t) "LC_CTYPE=C.UTF-8", NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	sigset_t none;
-
-	/* The lock dies with the caller: so must the writer that it stands for. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(125);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null >= 0) {
-		(void)dup2(null, STDIN_FILENO);
-		(void)dup2(null, STDOUT_FILENO);
-	}
-	(void)dup2(words, STDERR_FILENO);
-	(void)execve(worker, argv, envp);
-	(void)dprintf(STDERR_FILENO, "exec %s: %s\n", worker, strerror(errno));
-	_exit(127);
-}
-
-/* The last line that the worker said, without "berth-worker: ". */
-static void worker_words(int fd, char *text, size_t size)
-{
-	ssize_t n = read_full(fd, text, size - 1);
-	const char prefix[] = "berth-worker: ";
-	const char *line;
-	char rest[128];
-
-	text[n > 0 ? n : 0] = '\0';
-	/* What does not fit is read all the same: a writer must not die of a closed pipe. */
-	while (read_full(fd, rest, sizeof rest) > 0)
-		continue;
-	text[strcspn(text, "\n")] = '\0';
-	line = str_starts(text, prefix) ? text + strlen(prefix) : text;
-	memmove(text, line, strlen(line) + 1);
-}
-
-static int worker_run(const char *worker, const char *archive, const char *dir, struct err *err)
-{
-	pid_t parent = getpid();
-	char text[400];
-	own_fd out = -1;
-	own_fd in = -1;
-	int pipefd[2];
-	int status;
-	pid_t pid;
-
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "pipe");
-	in = pipefd[0];
-	out = pipefd[1];
-	pid = fork();
-	if (pid < 0)
-		return err_sys(err, errno, "fork");
-	if (pid == 0)
-		worker_exec(worker, archive, dir, out, parent);
-	fd_close(&out);
-	worker_words(in, text, sizeof text);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return err_sys(err, errno, "wait for %s", worker);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (WIFSIGNALED(status))
-		return err_set(err, EIO, "unpack %s: the worker was killed by signal %d", archive,
-			WTERMSIG(status));
-	return err_set(err, EINVAL, "%s", *text ? text : "the worker failed without a word");
-}
-
 /* ---- names -------------------------------------------------------------------------------------- */
 
-static int archive_names(const char *path, struct names *ret, struct err *err)
+/* An image of an appliance is named by its content alone, whatever file it comes in. */
+static void payload_names(const struct root_spec *spec, struct names *ret)
+{
+	unsigned long long of_image = str_hash(spec->image);
+
+	(void)snprintf(ret->tree, sizeof ret->tree, "%016llx-%s", of_image, spec->tag);
+	(void)snprintf(ret->tmp, sizeof ret->tmp, ".tmp-%s", ret->tree);
+	(void)snprintf(ret->lock, sizeof ret->lock, ".lock-%016llx", of_image);
+}
+
+static int file_names(const char *path, struct names *ret, struct err *err)
 {
 	own_fd fd = open(path, O_PATH | O_CLOEXEC);
 	struct stat st;
@@ -122,15 +56,15 @@ static int archive_names(const char *path, struct names *ret, struct err *err)
 	int n;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(err, errno, "open the root archive %s", path);
+		return err_sys(err, errno, "open the root %s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, EINVAL,
-			"root archive %s: not a file (a directory is written as Rootfs=DIR)", path);
+			"root %s: not a file (a directory is written as Rootfs=DIR)", path);
 	n = snprintf(key, sizeof key, "%ju:%ju:%jd:%jd.%09ld:%s", (uintmax_t)st.st_dev,
 		(uintmax_t)st.st_ino, (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
 		st.st_mtim.tv_nsec, path);
 	if (n < 0 || (size_t)n >= sizeof key)
-		return err_sys(err, ENAMETOOLONG, "root archive %s", path);
+		return err_sys(err, ENAMETOOLONG, "root %s", path);
 	(void)snprintf(ret->tree, sizeof ret->tree, "%016llx-%016llx", of_path, str_hash(key));
 	(void)snprintf(ret->tmp, sizeof ret->tmp, ".tmp-%s", ret->tree);
 	(void)snprintf(ret->lock, sizeof ret->lock, ".lock-%016llx", of_path);
@@ -214,6 +148,20 @@ static bool handed_out(int dir, const char *tree)
 	       st.st_atim.tv_sec <= now.tv_sec + HANDED_OUT_SEC;
 }
 
+/* Is it a mount? Then it goes, and its directory. */
+static bool mount_remove(int dir, const char *name)
+{
+	const struct fd_path path = fd_path(dir);
+	char where[320];
+
+	(void)snprintf(where, sizeof where, "%s/%s", path.text, name);
+	if (!fsimage_mounted(where))
+		return false;
+	if (umount2(where, MNT_DETACH) == 0)
+		(void)unlinkat(dir, name, AT_REMOVEDIR);
+	return true;
+}
+
 /* Removes what earlier contents of this path left, unless a container still runs on it. */
 static void stale_remove(int dir, const struct names *names)
 {
@@ -232,14 +180,18 @@ static void stale_remove(int dir, const struct names *names)
 		if (strncmp(tree, names->tree, HASH_LENGTH + 1) != 0)
 			continue;
 		/* Under the lock, a tmp tree has no maker any more. */
-		if (tmp || (strcmp(tree, names->tree) != 0 && !handed_out(dir, tree) &&
-				   !tree_in_use(tree)))
+		if (!tmp && strcmp(tree, names->tree) == 0)
+			continue;
+		/* Whoever runs on a mount has one of his own. */
+		if (mount_remove(dir, name))
+			continue;
+		if (tmp || (!handed_out(dir, tree) && !tree_in_use(tree)))
 			(void)path_remove_tree(dir, name);
 	}
 	(void)closedir(list);
 }
 
-/* ---- both together ------------------------------------------------------------------------------ */
+/* ---- an archive ------------------------------------------------------------------------------ */
 
 static int unpack_locked(const char *archive, int dir, const char *img_dir, const char *worker,
 	const struct names *names, struct err *err)
@@ -255,7 +207,10 @@ static int unpack_locked(const char *archive, int dir, const char *img_dir, cons
 		return err_sys(err, ENAMETOOLONG, "%s/%s", img_dir, names->tmp);
 	if (mkdirat(dir, names->tmp, 0755) < 0)
 		return err_sys(err, errno, "mkdir %s", tmp);
-	r = worker_run(worker, archive, tmp, err);
+	r = work_run(
+		&(const struct work){
+			.program = worker, .words = { "unpack", archive, tmp }, .in = -1 },
+		err);
 	if (r == 0 && renameat(dir, names->tmp, dir, names->tree) < 0)
 		r = err_sys(err, errno, "rename %s", tmp);
 	if (r < 0)
@@ -263,23 +218,30 @@ static int unpack_locked(const char *archive, int dir, const char *img_dir, cons
 	return r;
 }
 
+/* Others may not pass: the trees have set-uid programs in them. */
+static int img_open(const char *img_dir, struct err *err)
+{
+	int r = path_mkdirs(img_dir, 0700);
+	int dir = r < 0 ? r : open(img_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return dir < 0 ? err_sys(err, r < 0 ? -r : errno, "make the directory %s", img_dir) : dir;
+}
+
 static int prepare_tar(const struct root_spec *spec, const char *img_dir, const char *worker,
 	char *ret, size_t size, struct err *err)
 {
-	struct names names;
+	struct names names = { 0 };
 	own_fd lock = -1;
 	own_fd dir = -1;
-	int r = archive_names(spec->path, &names, err);
+	int r = file_names(spec->path, &names, err);
 
 	if (r < 0)
 		return r;
 	if (strlen(img_dir) + 1 + strlen(names.tree) >= size)
 		return err_sys(err, ENAMETOOLONG, "%s/%s", img_dir, names.tree);
-	/* Others may not pass: the trees have set-uid programs in them. */
-	r = path_mkdirs(img_dir, 0700);
-	dir = r < 0 ? r : open(img_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = img_open(img_dir, err);
 	if (dir < 0)
-		return err_sys(err, r < 0 ? -r : errno, "make the directory %s", img_dir);
+		return dir;
 	if (faccessat(dir, names.tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
 		lock = lock_take(dir, names.lock, err);
 		if (lock < 0)
@@ -292,6 +254,70 @@ static int prepare_tar(const struct root_spec *spec, const char *img_dir, const 
 	(void)snprintf(ret, size, "%s/%s", img_dir, names.tree);
 	return 0;
 }
+
+/* ---- an image in a file --------------------------------------------------------------------------- */
+
+static int mount_locked(const struct root_spec *spec, int file, int dir, const char *worker,
+	const struct names *names, const char *where, struct err *err)
+{
+	const struct work verify = {
+		.program = worker, .words = { "verify", "image", spec->image }, .in = file
+	};
+	int r;
+
+	if (spec->tag && spec->verify != VERIFY_NEVER) {
+		r = work_run(&verify, err);
+		if (r < 0)
+			return r;
+	}
+	/* Somebody else may have mounted it while we waited for the lock. */
+	if (fsimage_mounted(where))
+		return 0;
+	stale_remove(dir, names);
+	if (mkdirat(dir, names->tree, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, errno, "mkdir %s", where);
+	r = fsimage_mount(file, spec->offset, spec->length, where, NULL, err);
+	if (r < 0) {
+		(void)unlinkat(dir, names->tree, AT_REMOVEDIR);
+		return err_wrap(err, "mount the image %s", spec->image ? spec->image : spec->path);
+	}
+	return 0;
+}
+
+static int prepare_file(const struct root_spec *spec, const char *img_dir, const char *worker,
+	char *ret, size_t size, struct err *err)
+{
+	struct names names = { 0 };
+	own_fd file = -1;
+	own_fd lock = -1;
+	own_fd dir = -1;
+	char where[4096];
+	int r = 0;
+
+	if (spec->tag)
+		payload_names(spec, &names);
+	else
+		r = file_names(spec->path, &names, err);
+	if (r < 0)
+		return r;
+	if ((size_t)snprintf(where, sizeof where, "%s/%s", img_dir, names.tree) >= size)
+		return err_sys(err, ENAMETOOLONG, "%s/%s", img_dir, names.tree);
+	file = open(spec->path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return err_sys(err, errno, "open the root %s", spec->path);
+	dir = img_open(img_dir, err);
+	if (dir < 0)
+		return dir;
+	lock = lock_take(dir, names.lock, err);
+	if (lock < 0)
+		return lock;
+	r = mount_locked(spec, file, dir, worker, &names, where, err);
+	if (r == 0)
+		memcpy(ret, where, strlen(where) + 1);
+	return r;
+}
+
+/* ---- the kinds ------------------------------------------------------------------------------------ */
 
 static int prepare_dir(const char *path, char *ret, size_t size, struct err *err)
 {
@@ -316,8 +342,30 @@ int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char
 		return prepare_dir(spec->path, ret, size, err);
 	case ROOT_TAR:
 		return prepare_tar(spec, img_dir, worker, ret, size, err);
+	case ROOT_FILE:
+		return prepare_file(spec, img_dir, worker, ret, size, err);
 	case ROOT_NONE:
 		break;
 	}
 	return err_set(err, EINVAL, "no root to prepare");
+}
+
+bool rootfs_ready(const struct root_spec *spec, const char *img_dir, char *ret, size_t size)
+{
+	struct names names = { 0 };
+
+	switch (spec->kind) {
+	case ROOT_DIR:
+		return (size_t)snprintf(ret, size, "%s", spec->path) < size;
+	case ROOT_FILE:
+		if (!spec->tag || spec->verify == VERIFY_ALWAYS)
+			return false;
+		payload_names(spec, &names);
+		return (size_t)snprintf(ret, size, "%s/%s", img_dir, names.tree) < size &&
+		       fsimage_mounted(ret);
+	case ROOT_TAR:
+	case ROOT_NONE:
+		break;
+	}
+	return false;
 }

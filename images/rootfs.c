@@ -21,70 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "images/fs.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
-
-struct param {
-	const char *key;
-	const char *value;
-};
-
-/* The reason from the log of the file system context ("e overlay: …"), else the errno's words. */
-static int fs_err(struct err *err, int fs, int code, const char *what)
-{
-	char text[256];
-	ssize_t n = read(fs, text, sizeof text - 1);
-
-	if (n <= 2)
-		return err_sys(err, code, "%s", what);
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return err_set(err, code, "%s: %s (%s)", what, text + 2, strerror(code));
-}
-
-static int fs_open(const char *type, struct err *err)
-{
-	int fs = fsopen(type, FSOPEN_CLOEXEC);
-
-	if (fs >= 0)
-		return fs;
-	if (errno == ENODEV)
-		return err_set(err, ENODEV,
-			"this kernel has no %s: load the module of that name, or use a kernel with "
-			"it",
-			type);
-	return err_sys(err, errno, "open the file system %s", type);
-}
-
-/* A detached mount of a file system with these parameters. */
-static int fs_make(const char *type, const struct param *params, size_t n, unsigned attributes,
-	struct err *err)
-{
-	own_fd fs = fs_open(type, err);
-	char what[400];
-	int mnt;
-
-	if (fs < 0)
-		return fs;
-	for (size_t i = 0; i < n; i++) {
-		if (fsconfig(fs, FSCONFIG_SET_STRING, params[i].key, params[i].value, 0) == 0)
-			continue;
-		(void)snprintf(
-			what, sizeof what, "%s: %s=%s", type, params[i].key, params[i].value);
-		return fs_err(err, fs, errno, what);
-	}
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return fs_err(err, fs, errno, type);
-	mnt = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
-	return mnt < 0 ? fs_err(err, fs, errno, type) : mnt;
-}
-
-static int attach(int mnt, const char *where, struct err *err)
-{
-	if (move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(err, errno, "mount on %s", where);
-	return 0;
-}
 
 /* ---- the upper layer ---------------------------------------------------------------------------- */
 
@@ -95,7 +34,7 @@ static int upper_mount(uint64_t size, struct err *err)
 {
 	char bytes[32];
 	char inodes[32];
-	const struct param params[] = {
+	const struct fs_param params[] = {
 		{ "mode", "0755" },
 		{ "size", bytes },
 		{ "nr_inodes", inodes },
@@ -142,7 +81,7 @@ static int overlay_make(
 	const char *layers = by_name ? where : tmpfs_fd.text;
 	char upper[NAME_MAX + 8];
 	char work[NAME_MAX + 8];
-	const struct param params[] = {
+	const struct fs_param params[] = {
 		{ "source", "berth" },
 		{ "lowerdir", plain_path(lower_path) ? lower_path : lower_fd.text },
 		{ "upperdir", upper },
@@ -171,14 +110,14 @@ static int mount_overlay(
 	tmpfs = upper_mount(spec->upper_size, err);
 	if (tmpfs < 0)
 		return err_wrap(err, "make the upper layer");
-	r = attach(tmpfs, where, err);
+	r = fs_attach(tmpfs, where, err);
 	if (r < 0)
 		return r;
 	r = layers_make(tmpfs, lower, err);
 	if (r == 0) {
 		overlay = overlay_make(lower_path, lower, where, tmpfs, err);
 		r = overlay < 0 ? err_wrap(err, "lay a writable layer over %s", lower_path)
-				: attach(overlay, where, err);
+				: fs_attach(overlay, where, err);
 	}
 	if (r < 0)
 		(void)umount2(where, MNT_DETACH);
@@ -217,7 +156,7 @@ static int mount_readonly(const char *lower, const char *where, struct err *err)
 			return bind_readonly_old(lower, where, err);
 		return err_sys(err, errno, "make %s read-only", lower);
 	}
-	return attach(tree, where, err);
+	return fs_attach(tree, where, err);
 }
 
 int rootfs_mount(

@@ -2,6 +2,7 @@
 #ifndef BERTH_IMAGES_ROOTFS_H
 #define BERTH_IMAGES_ROOTFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "images/root_spec.h"
@@ -10,7 +11,9 @@
 /*
  * rootfs_prepare - the lower directory of a root, made available
  *
- * ROOT_DIR: checked to be a directory. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
+ * ROOT_DIR: checked to be a directory. ROOT_FILE: mounted at IMG_DIR/HASH, in the caller's mount
+ * namespace, after its digest was compared (by berth-worker, where the spec says so); another content
+ * of the same name is unmounted, which its users do not notice. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
  * into IMG_DIR/HASH (hash of device, inode, size, mtime and path), once; a half-made one is
  * never used (tmp name + rename) and a stale one is removed, unless it is still some container's
  * root or was handed out in the last minute. img_dir is made, 0700. The worker is killed when the caller dies.
@@ -20,6 +23,14 @@
  */
 int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char *worker, char *ret,
 	size_t size, struct err *err);
+
+/*
+ * rootfs_ready - need nothing be prepared?
+ *
+ * Gives: true and the path, for a directory and for an image of an appliance that is mounted already
+ *        and not to be verified each time. Blocks: no longer than a look at a local mount.
+ */
+bool rootfs_ready(const struct root_spec *spec, const char *img_dir, char *ret, size_t size);
 
 /*
  * rootfs_mount - mount the root at `where`, an existing directory

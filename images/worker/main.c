@@ -2,10 +2,12 @@
  * berth-worker: one job on untrusted bytes, run by exec, with only what the job needs.
  *
  *	berth-worker unpack [--sync] ARCHIVE DIR
+ *	berth-worker verify [KIND [NAME]]	an appliance file on standard input
+ *	berth-worker pack FILE			a list of entries on standard input (pack.h)
  *
  * Exit: 0; 1 and one line on stderr; 2 for a wrong command line.
  *
- * The archive and the directory are opened first; then everything is given away that is not needed
+ * To unpack, the archive and the directory are opened first; then everything is given away that is not needed
  * for writing files below the directory: capabilities but those for owners, modes and file
  * capabilities, new privileges, memory beyond what the largest decoder takes, and, where the kernel
  * has Landlock, the rest of the file system.
@@ -15,6 +17,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -23,7 +26,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "images/worker/pack.h"
 #include "images/worker/unpack.h"
+#include "images/worker/verify.h"
 #include "supervisor/base/own.h"
 
 /* zstd: 128 MiB window; xz -9: 64 MiB. The list of directories of the largest archive fits too. */
@@ -43,7 +48,7 @@ static const int kept_capabilities[] = {
 	CAP_SETFCAP,
 };
 
-static int capabilities_drop(struct err *err)
+static int capabilities_drop(bool keep_some, struct err *err)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
@@ -54,7 +59,7 @@ static int capabilities_drop(struct err *err)
 		unsigned keep = 0;
 
 		for (size_t i = 0; i < sizeof kept_capabilities / sizeof kept_capabilities[0]; i++)
-			if (kept_capabilities[i] / 32 == half)
+			if (keep_some && kept_capabilities[i] / 32 == half)
 				keep |= 1U << (kept_capabilities[i] % 32);
 		data[half].effective = data[half].permitted &= keep;
 		data[half].inheritable = 0;
@@ -82,14 +87,14 @@ static int landlock(int dir, struct err *err)
 		return 0;
 	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 	if (rules < 0 ||
-		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) <
-			0 ||
+		(dir >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
+				     &beneath, 0) < 0) ||
 		syscall(SYS_landlock_restrict_self, rules, 0) < 0)
 		return err_sys(err, errno, "landlock");
 	return 0;
 }
 
-static int confine(int dir, struct err *err)
+static int limit(struct err *err)
 {
 	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
 	const struct rlimit none = { 0, 0 };
@@ -99,12 +104,21 @@ static int confine(int dir, struct err *err)
 	(void)setrlimit(RLIMIT_CORE, &none);
 	if (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0)
 		return err_sys(err, errno, "limit the memory");
-	if (!SANITIZED && landlock(dir, err) < 0)
-		return -EPERM;
-	return capabilities_drop(err);
+	return 0;
 }
 
-static int run(const char *archive_path, const char *dir_path, int sync_it, struct err *err)
+/* `dir`: what may be written below it; -1: nothing, and nothing read but what is open. */
+static int confine(int dir, struct err *err)
+{
+	int r = limit(err);
+
+	if (r == 0 && !SANITIZED)
+		r = landlock(dir, err);
+	return r < 0 ? r : capabilities_drop(dir >= 0, err);
+}
+
+static int unpack_into(
+	const char *archive_path, const char *dir_path, bool sync_it, struct err *err)
 {
 	own_fd archive = open(archive_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	own_fd dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -124,18 +138,76 @@ static int run(const char *archive_path, const char *dir_path, int sync_it, stru
 	return r;
 }
 
+/* ---- the jobs ------------------------------------------------------------------------------------- */
+
+static int job_unpack(int argc, char **argv, struct err *err)
+{
+	bool sync_it = argc > 0 && strcmp(argv[0], "--sync") == 0;
+
+	if (argc != 2 + sync_it)
+		return -EXDEV;
+	if (unpack_into(argv[sync_it], argv[1 + sync_it], sync_it, err) < 0)
+		return err_wrap(err, "unpack %s", argv[sync_it]);
+	return 0;
+}
+
+static int job_verify(int argc, char **argv, struct err *err)
+{
+	int r;
+
+	if (argc > 2)
+		return -EXDEV;
+	r = confine(-1, err);
+	return r < 0 ? r
+		     : verify(STDIN_FILENO, argc > 0 ? argv[0] : NULL, argc > 1 ? argv[1] : NULL,
+			       err);
+}
+
+static int job_pack(int argc, char **argv, struct err *err)
+{
+	own_fd out = -1;
+	int r;
+
+	if (argc != 1)
+		return -EXDEV;
+	/* The caller's own files: read as the caller may. */
+	r = limit(err);
+	if (r < 0)
+		return r;
+	out = open(argv[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	r = out < 0 ? err_sys(err, errno, "make it") : pack(stdin, out, err);
+	return r < 0 ? err_wrap(err, "pack %s", argv[0]) : 0;
+}
+
+/* -EXDEV, which none of them meets: the words are wrong. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv, struct err *err);
+	const char *usage;
+} jobs[] = {
+	{ "unpack", job_unpack, "[--sync] ARCHIVE DIR" },
+	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
+	{ "pack", job_pack, "FILE <LIST" },
+};
+
+enum { NJOBS = sizeof jobs / sizeof jobs[0] };
+
 int main(int argc, char **argv)
 {
-	int sync_it = argc > 2 && strcmp(argv[2], "--sync") == 0;
 	struct err err = { 0 };
+	int r = -EXDEV;
 
-	if (argc != 4 + sync_it || strcmp(argv[1], "unpack") != 0) {
-		(void)fprintf(stderr, "usage: berth-worker unpack [--sync] ARCHIVE DIR\n");
+	(void)umask(0);
+	for (int i = 0; i < NJOBS && argc > 1; i++)
+		if (strcmp(argv[1], jobs[i].name) == 0)
+			r = jobs[i].run(argc - 2, argv + 2, &err);
+	if (r == -EXDEV) {
+		for (int i = 0; i < NJOBS; i++)
+			(void)fprintf(
+				stderr, "usage: berth-worker %s %s\n", jobs[i].name, jobs[i].usage);
 		return 2;
 	}
-	(void)umask(0);
-	if (run(argv[2 + sync_it], argv[3 + sync_it], sync_it, &err) == 0)
-		return 0;
-	(void)fprintf(stderr, "berth-worker: unpack %s: %s\n", argv[2 + sync_it], err.text);
-	return 1;
+	if (r < 0)
+		(void)fprintf(stderr, "berth-worker: %s\n", err.text);
+	return r < 0;
 }

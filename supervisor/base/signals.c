@@ -137,11 +137,12 @@ const char *signal_name(int number)
 
 void signals_default(void)
 {
-	/* The kernel's struct, whose parts differ between architectures; SIG_DFL, no flags, no mask. */
+	/* The kernel's struct, whose handler comes first; zeros: SIG_DFL, no flags, no mask. */
 	static const unsigned long default_action[16];
+	unsigned long action[16];
 
-	_Static_assert(SIG_DFL == NULL, "zeros mean the default");
 	for (int i = 1; i <= RT_LAST; i++)
-		(void)syscall(SYS_rt_sigaction, i, default_action, NULL,
-			RT_LAST / 8); /* not KILL, STOP */
+		if (syscall(SYS_rt_sigaction, i, NULL, action, RT_LAST / 8) == 0 &&
+			action[0] == (unsigned long)SIG_IGN)
+			(void)syscall(SYS_rt_sigaction, i, default_action, NULL, RT_LAST / 8);
 }

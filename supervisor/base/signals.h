@@ -14,7 +14,7 @@ int signal_from_name(const char *name);
 const char *signal_name(int number);
 
 /*
- * signals_default - every disposition as exec would like to find it
+ * signals_default - what is ignored is so no more; handlers stay
  *
  * Who starts us may have set signals to be ignored, and SIG_IGN goes through exec (signal(7)): to a
  * container, too. 32 and 33 are among them, which libc keeps for itself and refuses to touch.

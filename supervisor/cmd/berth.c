@@ -46,6 +46,12 @@ static const struct verb verbs[] = {
 	{ "check", cmd_check, "[--strict] [DIR]",
 		"every problem of the units, with file and line" },
 	{ "cat", cmd_cat, "NAME…", "a unit as it holds, and where each line comes from" },
+	{ "pack", cmd_pack,
+		"--config DIR [--images DIR] [--image REF=PATH] [--stub BERTH] [--compress "
+		"lz4|none] -o FILE",
+		"one executable file of berth, a configuration and its images" },
+	{ "bundle", cmd_bundle, "ls|verify [--json] [FILE]",
+		"what is packed into this file, or another; compare it with its digests" },
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
 	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },

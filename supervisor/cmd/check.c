@@ -6,6 +6,7 @@
 #include "cgroups/cgroup.h"
 #include "config/print.h"
 #include "config/unit.h"
+#include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 
 /* What is no mistake of the files, and yet will not start here: the machine they are checked on need
@@ -46,8 +47,9 @@ int cmd_check(int argc, char **argv)
 	}
 	if (optind + 1 < argc)
 		return cmd_usage("check", "one directory at most");
-	dir = optind < argc ? argv[optind] : cmd_globals.config_dir;
-	if (unit_set_load(&set, dir, &err) < 0)
+	if (optind < argc)
+		cmd_globals.config_dir = argv[optind];
+	if (appliance_config(&dir, &err) < 0 || unit_set_load(&set, dir, &err) < 0)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
 	notes_print(&set);
 	r = check_print(&set, stdout);
@@ -61,6 +63,7 @@ int cmd_cat(int argc, char **argv)
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS, { 0 } };
 	struct unit_set set = { 0 };
 	struct err err = { 0 };
+	const char *dir;
 	int r = 0;
 	int c;
 
@@ -69,7 +72,7 @@ int cmd_cat(int argc, char **argv)
 			return CMD_USAGE;
 	if (optind == argc)
 		return cmd_usage("cat", "the name of a unit is missing");
-	if (unit_set_load(&set, cmd_globals.config_dir, &err) < 0)
+	if (appliance_config(&dir, &err) < 0 || unit_set_load(&set, dir, &err) < 0)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
 	for (; optind < argc && r == 0; optind++)
 		r = cat_print(&set, argv[optind], stdout);

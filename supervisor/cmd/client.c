@@ -11,6 +11,7 @@
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/unixsock.h"
+#include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 
 #define INTERFACE "org.berth.Supervisor."
@@ -21,8 +22,10 @@
 static const struct supervisor_conf *conf(void)
 {
 	static struct unit_set set;
+	const char *dir = NULL;
 
-	if (!set.conf.run_dir && unit_set_load_conf(&set, cmd_globals.config_dir, NULL) < 0)
+	if (!set.conf.run_dir &&
+		(appliance_config(&dir, NULL) < 0 || unit_set_load_conf(&set, dir, NULL) < 0))
 		set.conf = (struct supervisor_conf){ .run_dir = "/run/berth",
 			.log_dir = "/var/lib/berth/logs" };
 	return &set.conf;

@@ -72,6 +72,8 @@ int cmd_doctor(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
+int cmd_pack(int argc, char **argv);
+int cmd_bundle(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 

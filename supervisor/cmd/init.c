@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "supervisor/base/log.h"
+#include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/resident.h"
 #include "supervisor/core/boot.h"
@@ -24,9 +25,8 @@ static bool on_signal(struct supervisor *sv, int signal, void *data)
 /* One life of a supervisor; or of a rescue shell in its place. */
 static enum shutdown_kind run(const struct boot_request *request, struct watchdog *watchdog)
 {
-	const struct supervisor_options options = {
-		.config_dir = request->config_dir[0] ? request->config_dir : NULL,
-		.worker = resident_worker(),
+	struct supervisor_options options = {
+		.worker = appliance_worker(),
 		.on_signal = on_signal,
 		.in = -1,
 		.out = -1,
@@ -38,7 +38,10 @@ static enum shutdown_kind run(const struct boot_request *request, struct watchdo
 	struct err err = { 0 };
 	enum shutdown_kind kind;
 
-	if (supervisor_open(&sv, &options, &err) < 0) {
+	if (request->config_dir[0])
+		cmd_globals.config_dir = request->config_dir;
+	if (appliance_config(&options.config_dir, &err) < 0 ||
+		supervisor_open(&sv, &options, &err) < 0) {
 		log_error("%s", err.text);
 		return boot_rescue(err.text, watchdog);
 	}

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,17 +43,4 @@ void resident_notify(const char *text)
 				(const struct sockaddr *)&address,
 				(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
 		log_warning("tell the service manager \"%s\": %s", text, strerror(errno));
-}
-
-const char *resident_worker(void)
-{
-	static char path[600];
-	const char *program = seal_program_path();
-	const char *slash = strrchr(program, '/');
-	int n = slash ? (int)(slash - program) : 0;
-
-	(void)snprintf(path, sizeof path, "%.*s/berth-worker", n, program);
-	if (access(path, X_OK) < 0)
-		(void)snprintf(path, sizeof path, "%.*s/../libexec/berth-worker", n, program);
-	return path;
 }

@@ -9,7 +9,4 @@ void resident_seal(void);
 /* To systemd, when we are its Type=notify service: "READY=1", "STOPPING=1". Harmless otherwise. */
 void resident_notify(const char *text);
 
-/* The path of berth-worker: beside berth in a build tree, in ../libexec when installed. */
-const char *resident_worker(void);
-
 #endif

@@ -20,6 +20,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
 #include "supervisor/base/str.h"
+#include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/resident.h"
 #include "supervisor/cmd/terminal.h"
@@ -373,7 +374,7 @@ static bool on_signal(struct supervisor *sv, int signal, void *data)
 static int run_set(struct run *run)
 {
 	struct supervisor_options options = { .set = &run->set,
-		.worker = resident_worker(),
+		.worker = appliance_worker(),
 		.foreground = true,
 		.in = run->input && !run->tty ? STDIN_FILENO : -1,
 		.out = run->tty ? -1 : STDOUT_FILENO,

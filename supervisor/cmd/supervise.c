@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "supervisor/base/log.h"
+#include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/resident.h"
 #include "supervisor/core/control.h"
@@ -47,10 +48,11 @@ int cmd_supervise(int argc, char **argv)
 					    "run it as root");
 	resident_seal();
 	set_log_level(log_level);
-	wiring.config_dir = cmd_globals.config_dir;
+	if (appliance_config(&wiring.config_dir, &err) < 0)
+		return cmd_fail(CMD_FAILED, "supervise: %s", err.text);
 	wiring.run_dir = cmd_globals.run_dir;
 	wiring.log_level_given = log_level != NULL;
-	wiring.worker = resident_worker();
+	wiring.worker = appliance_worker();
 	if (supervisor_open(&sv, &wiring, &err) < 0)
 		return cmd_fail(CMD_FAILED, "supervise: %s", err.text);
 	if (control_open(&control, sv, supervisor_env(sv)->run_dir, &err) < 0)

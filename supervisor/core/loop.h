@@ -50,7 +50,7 @@ struct loop_timer {
 };
 
 /*
- * loop_new - an idle loop; all signals are at their default and blocked from here on; they
+ * loop_new - an idle loop; no signal is ignored and all are blocked from here on; they
  * arrive by loop_on_signal
  *
  * Children of ours must unblock them before exec (the runtime's child does).

@@ -483,8 +483,7 @@ static void on_timer(struct loop *loop, void *data)
 	struct service *s = data;
 
 	/* Unpacking an image, once per content, does not count against the start timeout. */
-	if (s->m.state == SERVICE_STARTING && s->unit->spec->root.kind == ROOT_TAR &&
-		container_stage(&s->w.c) == STAGE_IMAGE) {
+	if (s->m.state == SERVICE_STARTING && container_stage(&s->w.c) == STAGE_IMAGE) {
 		s->m.deadline = loop_now(loop) + s->m.spec->start_timeout;
 		(void)loop_timer_set(loop, &s->timer, s->m.deadline);
 		return;

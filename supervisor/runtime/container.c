@@ -186,7 +186,6 @@ static struct plan pending_plan(const struct container *container)
 	plan.stage = container->shared_stage;
 	plan.hold = pending->hold;
 	plan.notify_socket = pending->notify[0] ? pending->notify : NULL;
-	plan.lower = pending->spec->root.path;
 	return plan;
 }
 
@@ -209,12 +208,13 @@ static int start_child(struct container *container, const char *lower, struct er
 {
 	struct plan plan = pending_plan(container);
 	uint64_t namespaces = namespaces_of(container, plan.spec);
+	char ready[4096];
 	pid_t pid;
 
-	if (lower) {
-		plan.prepared = true;
-		plan.lower = lower;
-	}
+	plan.prepared = lower != NULL;
+	plan.lower = lower;
+	if (!lower && plan_lower(plan.env, plan.spec, ready, sizeof ready))
+		plan.lower = ready;
 	guess_filter(&plan);
 	pid = spawn(namespaces, plan.cgroup_fd, &container->pidfd, &plan.must_join_cgroup, err);
 	if (pid == 0)

@@ -81,12 +81,13 @@ static int prepare_network(const struct plan *plan, struct err *err)
 /* Asked by the loop: a look at a tmpfs, no more. */
 bool helpers_prepare_needed(const struct container_env *env, const struct container_spec *spec)
 {
+	char lower[4096];
 	struct statfs st;
 	char pin[256];
 
 	if (spec->native)
 		return false;
-	if (spec->root.kind == ROOT_TAR)
+	if (!plan_lower(env, spec, lower, sizeof lower))
 		return true;
 	if (spec->net.mode != NET_PRIVATE)
 		return false;

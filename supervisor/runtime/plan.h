@@ -60,6 +60,10 @@ void plan_report(const struct plan *plan, enum report_kind kind, const struct er
 /* RUN_DIR/pin/NAME.net */
 void plan_pin_path(const struct container_env *env, const char *name, char *ret, size_t size);
 
+/* The root's lower directory, when nothing has to be made for it first. */
+bool plan_lower(
+	const struct container_env *env, const struct container_spec *spec, char *ret, size_t size);
+
 /* child.c: never returns. */
 _Noreturn void child_main(struct plan *plan);
 

@@ -166,7 +166,7 @@ static void test_prepare_failures(void **state)
 	char ret[4096];
 
 	file_make(p->archive, "one", 0644);
-	worker_make(p, "mkdir \"$3/half\"; echo 'berth-worker: unpack x: entry y: no' >&2; exit 1");
+	worker_make(p, "mkdir \"$3/half\"; echo 'worker: unpack x: entry y: no' >&2; exit 1");
 	assert_int_equal(rootfs_prepare(&spec, p->img, p->worker, ret, sizeof ret, &err), -EINVAL);
 	assert_string_equal(err.text, "unpack x: entry y: no");
 	worker_make(p, "kill -9 $$");

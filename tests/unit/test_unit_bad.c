@@ -44,12 +44,12 @@ static const struct bad rows[] = {
 	  "system "
 	  "there, or correct the path\n",
 		{ { "web.container", "[Container]\nRootfs=./nowhere\n" } } },
-	{ "@/web.container:2: Rootfs: @/root.txt is neither a directory nor a .tar archive\n",
+	{ "@/web.container:2: Rootfs: @/root.txt is neither a directory nor a .tar archive nor a .erofs or .squashfs image\n",
 		{ { "web.container", "[Container]\nRootfs=./root.txt\n" }, { "root.txt", "x" } } },
 	{ "@/web.container: [Container] has neither Image= nor Rootfs=: add one of them\n",
 		{ { "web.container", "[Container]\nExec=true\n" } } },
 	{ "@/web.container:4: Image: docker.io/library/web:2 was not found; searched "
-	  "@/images/docker.io/library/web:2[.tar]: put it there\n",
+	  "@/images/docker.io/library/web:2[.tar|.erofs|.squashfs]: put it there\n",
 		{ { "web.container", "[Container]\nExec=x\n\nImage=docker.io/library/web:2\n" } } },
 	{ "@/web.container:2: Rootfs: Image= is set too (@/web.container:3): remove one of them\n",
 		{ { "web.container", "[Container]\nRootfs=./root\nImage=web\nExec=true\n" } } },

@@ -1,0 +1,174 @@
+#include "images/fsimage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/loop.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "images/fs.h"
+#include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
+
+#ifndef EROFS_SUPER_MAGIC_V1
+#define EROFS_SUPER_MAGIC_V1 0xE0F5E1E2
+#endif
+#ifndef SQUASHFS_MAGIC
+#define SQUASHFS_MAGIC 0x73717368
+#endif
+#ifndef LOOP_CONFIGURE
+#define LOOP_CONFIGURE 0x4C0A
+#endif
+
+enum { EROFS_SUPER_OFFSET = 1024, LOOP_MAJOR = 7, LOOP_TRIES = 64 };
+
+static const unsigned attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
+
+/* ---- which it is -------------------------------------------------------------------------------- */
+
+static bool has_magic(int file, uint64_t offset, uint32_t magic)
+{
+	uint8_t b[4];
+
+	return pread(file, b, sizeof b, (off_t)offset) == (ssize_t)sizeof b &&
+	       ((uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+		       (uint32_t)b[3] << 24) == magic;
+}
+
+static const char *type_of(int file, uint64_t offset)
+{
+	if (has_magic(file, offset + EROFS_SUPER_OFFSET, EROFS_SUPER_MAGIC_V1))
+		return "erofs";
+	if (has_magic(file, offset, SQUASHFS_MAGIC))
+		return "squashfs";
+	return NULL;
+}
+
+/* ---- out of the file ---------------------------------------------------------------------------- */
+
+static int mount_file(const char *type, int file, uint64_t offset, struct err *err)
+{
+	const struct fd_path path = fd_path(file);
+	char text[24];
+	const struct fs_param params[] = { { "source", path.text }, { "ro", NULL },
+		{ "fsoffset", text } };
+
+	(void)snprintf(text, sizeof text, "%" PRIu64, offset);
+	return fs_make(type, params, offset ? 3 : 2, attributes, err);
+}
+
+/* ---- through a loop device ---------------------------------------------------------------------- */
+
+static void moment(void)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/* Without devtmpfs, or before it has noticed, the node is made by us. */
+static int loop_open(int number, int flags)
+{
+	char path[32];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/dev/loop%d", number);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT &&
+		mknod(path, S_IFBLK | 0600, makedev(LOOP_MAJOR, (unsigned)number)) == 0)
+		fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A free loop device bound to the part of the file; others may take what was free a moment ago. */
+static int loop_bind(
+	int file, uint64_t offset, uint64_t length, char *ret, size_t size, struct err *err)
+{
+	own_fd control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	struct loop_config config = {
+		.fd = (uint32_t)file,
+		.info = { .lo_offset = offset,
+			.lo_sizelimit = length,
+			.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR },
+	};
+	int r = -EBUSY;
+
+	if (control < 0)
+		return err_sys(err, errno == ENOENT ? ENODEV : errno,
+			"open /dev/loop-control (is the module loop loaded?)");
+	for (int i = 0; i < LOOP_TRIES; i++) {
+		int number = ioctl(control, LOOP_CTL_GET_FREE);
+		own_fd loop = -1;
+
+		if (number < 0)
+			return err_sys(err, errno, "get a loop device");
+		loop = loop_open(number, O_RDONLY);
+		if (loop < 0)
+			return err_sys(err, -loop, "open /dev/loop%d", number);
+		if (ioctl(loop, LOOP_CONFIGURE, &config) == 0) {
+			(void)snprintf(ret, size, "/dev/loop%d", number);
+			return fd_take(&loop);
+		}
+		r = -errno;
+		if (r != -EBUSY && r != -EAGAIN && r != -ENXIO)
+			break;
+		moment();
+	}
+	return err_sys(err, -r, "set up a loop device");
+}
+
+static int mount_loop(const char *type, int file, uint64_t offset, uint64_t length, struct err *err)
+{
+	char path[32];
+	const struct fs_param params[] = { { "source", path }, { "ro", NULL } };
+	/* Open until the mount holds the device: the last close would clear it. */
+	own_fd loop = loop_bind(file, offset, length, path, sizeof path, err);
+
+	return loop < 0 ? loop : fs_make(type, params, 2, attributes, err);
+}
+
+/* ---- both ---------------------------------------------------------------------------------------- */
+
+int fsimage_mount(int file, uint64_t offset, uint64_t length, const char *where,
+	enum fsimage_way *ret, struct err *err)
+{
+	const char *type = type_of(file, offset);
+	enum fsimage_way way = FSIMAGE_FILE;
+	struct err first = { 0 };
+	own_fd mnt = -1;
+	int r;
+
+	if (!type)
+		return err_set(err, EINVAL, "neither an erofs nor a squashfs image");
+	mnt = mount_file(type, file, offset, &first);
+	if (mnt < 0 && first.code == ENODEV)
+		return err_set(err, ENODEV, "%s", first.text);
+	if (mnt < 0) {
+		way = FSIMAGE_LOOP;
+		mnt = mount_loop(type, file, offset, length, err);
+	}
+	if (mnt < 0)
+		return mnt;
+	r = fs_attach(mnt, where, err);
+	if (r == 0 && ret)
+		*ret = way;
+	return r;
+}
+
+bool fsimage_mounted(const char *path)
+{
+	struct statfs st;
+
+	return statfs(path, &st) == 0 && ((uint32_t)st.f_type == EROFS_SUPER_MAGIC_V1 ||
+						 (uint32_t)st.f_type == SQUASHFS_MAGIC);
+}

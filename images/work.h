@@ -1,0 +1,27 @@
+/* One job by another program: berth-worker, or a tool where images are made. */
+#ifndef BERTH_IMAGES_WORK_H
+#define BERTH_IMAGES_WORK_H
+
+#include <stdbool.h>
+
+#include "supervisor/base/err.h"
+
+enum { WORK_WORDS = 12 };
+
+struct work {
+	const char *program;           /* a path, or a name that PATH= leads to */
+	const char *words[WORK_WORDS]; /* what follows its name; NULL ends them */
+	int in;                        /* its standard input; -1: none */
+	bool by_path; /* PATH= and the environment are ours; else it gets next to none */
+};
+
+/*
+ * work_run - run it, and wait for its end
+ *
+ * It dies with the caller. What it says on standard error is the error, without its name: the first
+ * line. Blocks: for as long as it works.
+ * Fails: -EINVAL with its words for any exit code but 0; -EIO when a signal killed it.
+ */
+int work_run(const struct work *work, struct err *err);
+
+#endif

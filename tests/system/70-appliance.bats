@@ -1,0 +1,297 @@
+#!/usr/bin/env bats
+# One file with everything in it: packed, started where it lies, changed, cut, replaced.
+# shellcheck disable=SC2030,SC2031,SC2119,SC2120 # bats runs a test in the shell that set its variables
+load ../lib/system.bash
+
+prepare() {
+	need_root_fs busybox
+	command -v mkfs.erofs >/dev/null || skip "mkfs.erofs is not installed"
+	PACKER=$BERTH
+	FILE=$BATS_TEST_TMPDIR/site
+	MADE=$BATS_TEST_TMPDIR/made
+	mkdir -p "$MADE"
+}
+finish() {
+	local dir
+	stop_supervise
+	for dir in "$BATS_TEST_TMPDIR"/on/*; do
+		mountpoint -q "$dir" && umount "$dir"
+	done
+	rm -rf /run/berth-appliance
+}
+
+# The packed file is the berth of the rest of the test, and brings its own configuration.
+berth() { "$BERTH" "$@"; }
+spawn_supervise() {
+	"$BERTH" supervise "$@" 2>>"$BATS_TEST_TMPDIR/supervise.log" >&2 3>&- 4>&- &
+	SUPERVISOR=$!
+}
+
+web() {
+	unit web.container <<-EOT
+		[Container]
+		Image=web
+		Exec=httpd -f -p 80 -h /www
+		Network=none
+		StopSignal=SIGKILL
+		[Service]
+		Restart=always
+		[Install]
+		WantedBy=default.target
+	EOT
+}
+pack() { "$PACKER" pack --config "$UNITS" --image web="$ROOTS/busybox" -o "$FILE" "$@"; }
+serves() { inside web busybox wget -q -O - http://127.0.0.1/ | grep -qx 'hello from a container'; }
+way() { berth bundle ls --json | jq -r '.[] | select(.kind == "image") | .mounted'; }
+# at KIND KEY: a number of the first entry of that kind.
+at() { "$PACKER" bundle ls --json "$FILE" | jq -r --arg kind "$1" --arg key "$2" '[.[] | select(.kind == $kind)][0][$key]'; }
+# flip OFFSET: one bit of the file.
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$1" -N 1 "$FILE")
+	# shellcheck disable=SC2059 # an octal escape
+	printf "\\$(printf %03o $((byte ^ 1)))" | dd of="$FILE" bs=1 seek="$1" conv=notrunc status=none
+}
+
+@test "one file holds berth, the units and the image, and starts where it lies" {
+	web
+	pack
+	BERTH=$FILE
+	run -0 berth check
+	has '1 unit, 0 errors, 0 warnings'
+	run -0 berth bundle ls
+	has 'localhost/web:latest'
+	has 'web.container'
+	start_supervise
+	wait_for ready web
+	serves
+	run berth ps
+	has 'localhost/web:latest'
+	run -0 way
+	[[ $output == file || $output == loop ]]
+	# A second start does nothing that the first has done: it is the same mount.
+	mount=$(grep "$RUNTIME/img/" /proc/self/mountinfo)
+	berth restart web
+	serves
+	[ "$(grep "$RUNTIME/img/" /proc/self/mountinfo)" = "$mount" ]
+	run -0 berth bundle verify
+	has 'every entry is what was packed'
+}
+
+@test "the same input gives the same bytes" {
+	web
+	export SOURCE_DATE_EPOCH=1000000000
+	pack
+	FILE=$MADE/other pack
+	cmp "$FILE" "$MADE/other"
+	# Packed out of an appliance, its own payload is left away.
+	# The payload of a stub is left away; its worker is the one beside it.
+	cp "$O/berth-worker" "$MADE/"
+	"$PACKER" pack --config "$UNITS" --image web="$ROOTS/busybox" --stub "$MADE/other" -o "$MADE/third"
+	cmp "$FILE" "$MADE/third"
+}
+
+@test "it starts from ext4, vfat, tmpfs and an overlay" {
+	web
+	pack
+	mkdir -p "$BATS_TEST_TMPDIR"/on/{ext4,vfat,tmpfs,overlay}
+	on=$BATS_TEST_TMPDIR/on
+	truncate -s 40M "$MADE/ext4" "$MADE/vfat"
+	mke2fs -q -t ext4 "$MADE/ext4"
+	mount -o loop "$MADE/ext4" "$on/ext4"
+	if command -v mkfs.vfat >/dev/null && mkfs.vfat "$MADE/vfat" >/dev/null &&
+		mount -o loop "$MADE/vfat" "$on/vfat" 2>/dev/null; then
+		vfat=vfat
+	fi
+	mount -t tmpfs tmpfs "$on/tmpfs"
+	mkdir -p "$on/tmpfs/"{upper,work}
+	mount -t overlay -o "lowerdir=$UNITS,upperdir=$on/tmpfs/upper,workdir=$on/tmpfs/work" o "$on/overlay"
+	for fs in ext4 ${vfat:-} tmpfs overlay; do
+		cp "$FILE" "$on/$fs/site"
+		[ "$fs" = tmpfs ] || [ "$fs" = overlay ] || mount -o remount,ro "$on/$fs"
+		BERTH=$on/$fs/site
+		start_supervise
+		wait_for ready web
+		serves
+		echo "# $fs: $(way)" >&3
+		case $fs in tmpfs | overlay) [ "$(way)" = loop ] ;; esac
+		stop_supervise
+		rm -rf /run/berth-appliance
+	done
+	umount "$on/overlay"
+}
+
+@test "a changed byte is refused with the name of the entry" {
+	web
+	pack
+	cp "$FILE" "$MADE/good"
+	flip $(($(at image offset) + $(at image size) / 2))
+	BERTH=$FILE
+	run -1 berth bundle verify
+	has 'image localhost/web:latest is not what was packed'
+	start_supervise
+	wait_for backoff web
+	run berth why web
+	has 'image localhost/web:latest is not what was packed'
+	stop_supervise
+
+	# What was compared and put into /run is not compared again: as after a boot.
+	rm -rf /run/berth-appliance
+	cp "$MADE/good" "$FILE"
+	flip "$(at config offset)"
+	run -1 timeout 10 "$BERTH" supervise
+	has 'is not what was packed'
+	has "$FILE"
+
+	cp "$MADE/good" "$FILE"
+	flip $(($(stat -c %s "$FILE") - 70))
+	run -1 timeout 10 "$BERTH" supervise
+	has 'payload'
+}
+
+@test "Verify=never starts what was changed, Verify=always looks each time" {
+	web
+	echo 'Verify=never' >>"$UNITS/berth.conf"
+	pack
+	# Behind the last block that is used: it harms nobody.
+	BERTH=$FILE
+	flip $(($(at image offset) + 16))
+	start_supervise
+	wait_for ready web
+	stop_supervise
+
+	sed -i s/never/always/ "$UNITS/berth.conf"
+	BERTH=$PACKER
+	pack
+	BERTH=$FILE
+	start_supervise
+	wait_for ready web
+	berth restart web
+	serves
+}
+
+@test "cut anywhere, it is no appliance or a broken one, and never a half one" {
+	web
+	pack
+	size=$(stat -c %s "$FILE")
+	cp "$FILE" "$MADE/whole"
+	for percent in 1 10 30 50 70 90 99; do
+		head -c $((size * percent / 100)) "$MADE/whole" >"$FILE"
+		run "$PACKER" bundle ls "$FILE"
+		[ "$status" = 1 ]
+		has 'no payload'
+	done
+	# The end is there, something in the middle is missing.
+	{ head -c $((size / 2)) "$MADE/whole" && tail -c $((size / 2 - 4096)) "$MADE/whole"; } >"$FILE"
+	run -1 "$PACKER" bundle ls "$FILE"
+	has 'broken'
+}
+
+@test "the running file can be replaced, and the new one is what starts next" {
+	web
+	pack
+	BERTH=$FILE
+	start_supervise
+	wait_for ready web
+	pid=$(pid_of web)
+	mkdir "$MADE/root"
+	cp -a "$ROOTS/busybox/." "$MADE/root/"
+	echo 'hello from the next one' >"$MADE/root/www/index.html"
+	FILE=$MADE/next
+	"$PACKER" pack --config "$UNITS" --image web="$MADE/root" -o "$FILE"
+	mv "$MADE/next" "$BERTH"
+	serves
+	# A start out of the file that runs, which has no name any more.
+	kill -KILL "$pid"
+	wait_restarted web "$pid"
+	wait_for ready web
+	serves
+	end_supervise
+	start_supervise
+	wait_for ready web
+	berth restart web
+	inside web busybox wget -q -O - http://127.0.0.1/ | grep -qx 'hello from the next one'
+	[ "$(grep -c "$RUNTIME/img/" /proc/self/mountinfo)" = 1 ]
+}
+
+@test "what the image says of itself goes along, out of a tar too" {
+	cp "$ROOTS/busybox.tar" "$MADE/web.tar"
+	echo '{"config":{"Cmd":["httpd","-f","-h","/www"],"WorkingDir":"/www"}}' >"$MADE/web.image.json"
+	unit web.container <<-EOT
+		[Container]
+		Image=web
+		Network=none
+		StopSignal=SIGKILL
+		[Install]
+		WantedBy=default.target
+	EOT
+	"$PACKER" pack --config "$UNITS" --images "$MADE" -o "$FILE"
+	BERTH=$FILE
+	start_supervise
+	wait_for ready web
+	serves
+}
+
+@test "an erofs or squashfs file is a root as it is" {
+	mkfs.erofs "$MADE/web.erofs" "$ROOTS/busybox" >/dev/null
+	web
+	sed -i "s|^Image=.*|Rootfs=$MADE/web.erofs|" "$UNITS/web.container"
+	BERTH=$PACKER
+	berth() { "$BERTH" --config "$UNITS" "$@"; }
+	# shellcheck disable=SC2034 # for system.bash
+	start() {
+		"$BERTH" --config "$UNITS" supervise 2>>"$BATS_TEST_TMPDIR/supervise.log" >&2 3>&- 4>&- &
+		SUPERVISOR=$!
+		wait_until 10 answers
+		wait_for ready web
+	}
+	start
+	serves
+	stop_supervise
+	command -v mksquashfs >/dev/null || skip "mksquashfs is not installed: erofs was tried alone"
+	modprobe squashfs 2>/dev/null || true
+	grep -qw squashfs /proc/filesystems || skip "no squashfs in this kernel: erofs was tried alone"
+	mksquashfs "$ROOTS/busybox" "$MADE/web.squashfs" -quiet -no-progress >/dev/null
+	sed -i "s|web.erofs|web.squashfs|" "$UNITS/web.container"
+	start
+	serves
+}
+
+@test "whoever is not root packs from images, and asks what is in the file" {
+	web
+	mkfs.erofs "$MADE/web.erofs" "$ROOTS/busybox" >/dev/null
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" 2>/dev/null || true
+	chmod -R a+rX "$UNITS" "$MADE"
+	chown 65534 "$MADE"
+	out=$MADE/site
+	as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+	as_nobody test -x "$PACKER" || skip "nobody cannot reach the build directory"
+	as_nobody env TMPDIR="$MADE" "$PACKER" pack --config "$UNITS" --image web="$MADE/web.erofs" -o "$out"
+	run -0 as_nobody env TMPDIR="$MADE" "$out" check
+	has '1 unit, 0 errors'
+	run -1 as_nobody "$PACKER" pack --config "$UNITS" --image web="$ROOTS/busybox.tar" -o "$out.tar"
+	has 'only root can give files the owners'
+	# Neither the private directory of `check` nor what was half made is left.
+	[ "$(find "$MADE" -maxdepth 1 -name 'site*' -o -maxdepth 1 -name 'berth-*')" = "$out" ]
+}
+
+@test "nothing is packed from what would not start" {
+	run -2 "$PACKER" pack -o "$FILE"
+	has 'usage: berth pack'
+	web
+	run -1 "$PACKER" pack --config "$UNITS" -o "$FILE"
+	has 'localhost/web:latest was not found; searched'
+	run -1 pack --image nonsense
+	has 'REF=PATH is expected'
+	run -1 pack --compress nosuch
+	has 'mkfs.erofs'
+	echo 'Memroy=1' >>"$UNITS/web.container"
+	run -1 pack
+	has 'web.container:10'
+	run -1 "$PACKER" pack --config "$MADE/nowhere" -o "$FILE"
+	has 'No such file'
+	run -1 "$PACKER" pack --config "$UNITS" -o "$MADE/nowhere/site"
+	has 'make a directory beside'
+	[ ! -e "$FILE" ]
+	[ -z "$(find "$BATS_TEST_TMPDIR" -name 'site.*')" ]
+}
