@@ -44,7 +44,8 @@ static const struct bad rows[] = {
 	  "system "
 	  "there, or correct the path\n",
 		{ { "web.container", "[Container]\nRootfs=./nowhere\n" } } },
-	{ "@/web.container:2: Rootfs: @/root.txt is neither a directory nor a .tar archive nor a .erofs or .squashfs image\n",
+	{ "@/web.container:2: Rootfs: @/root.txt is neither a directory nor a .tar archive nor a "
+	  ".erofs or .squashfs image\n",
 		{ { "web.container", "[Container]\nRootfs=./root.txt\n" }, { "root.txt", "x" } } },
 	{ "@/web.container: [Container] has neither Image= nor Rootfs=: add one of them\n",
 		{ { "web.container", "[Container]\nExec=true\n" } } },

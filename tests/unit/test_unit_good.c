@@ -121,7 +121,8 @@ static void test_image_path(void **state)
 		{ "images/web.image.json", "{\"Cmd\":[\"c\"]}" },
 		{ "web.container", "[Container]\nImage=web\n" },
 		{ "db.container", "[Container]\nImage=docker.io/library/redis:7\nExec=redis\n" });
-	HAS(unit_dir_spec(&dir, "web"), "root: tar @/images/web.tar\nimage: localhost/web:latest\nargv: c\n");
+	HAS(unit_dir_spec(&dir, "web"),
+		"root: tar @/images/web.tar\nimage: localhost/web:latest\nargv: c\n");
 	HAS(unit_dir_spec(&dir, "db"), "root: directory @/images/docker.io/library/redis:7\n");
 	unit_dir_close(&dir);
 }
