@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/base/fd.h"
+#include "supervisor/base/num.h"
 #include "supervisor/base/own.h"
 
 static const char *name_of(const char *program)
@@ -20,7 +21,14 @@ static const char *name_of(const char *program)
 	return slash ? slash + 1 : program;
 }
 
-static _Noreturn void work_exec(const struct work *work, int said, pid_t parent)
+/* What one of its two outputs has said: the line that is being read. */
+struct line {
+	char text[400];
+	size_t used;
+	bool over; /* longer than that: its rest is passed over */
+};
+
+static _Noreturn void work_exec(const struct work *work, int steps, int said, pid_t parent)
 {
 	char *argv[WORK_WORDS + 2] = { (char *)(uintptr_t)name_of(work->program) };
 	char *const envp[] = { (char *)(uintptr_t) "LC_CTYPE=C.UTF-8", NULL };
@@ -35,10 +43,9 @@ static _Noreturn void work_exec(const struct work *work, int said, pid_t parent)
 		_exit(125);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (null >= 0) {
+	if (null >= 0)
 		(void)dup2(work->in >= 0 ? work->in : null, STDIN_FILENO);
-		(void)dup2(null, STDOUT_FILENO);
-	}
+	(void)dup2(steps >= 0 ? steps : null, STDOUT_FILENO);
 	(void)dup2(said, STDERR_FILENO);
 	if (work->by_path)
 		(void)execvp(work->program, argv);
@@ -48,46 +55,118 @@ static _Noreturn void work_exec(const struct work *work, int said, pid_t parent)
 	_exit(127);
 }
 
-/* The first line that it says, without its name. */
-static void words_read(int fd, const char *name, char *text, size_t size)
-{
-	ssize_t n = read_full(fd, text, size - 1);
-	size_t length = strlen(name);
-	const char *line = text;
-	char rest[128];
+/* ---- what it says --------------------------------------------------------------------------------- */
 
-	text[n > 0 ? n : 0] = '\0';
-	/* What does not fit is read all the same: a writer must not die of a closed pipe. */
-	while (read_full(fd, rest, sizeof rest) > 0)
-		continue;
-	text[strcspn(text, "\n")] = '\0';
-	if (strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
-		line = text + length + 2;
-	memmove(text, line, strlen(line) + 1);
+/* "DONE TOTAL WHAT" */
+static void step_take(const struct work *work, char *text)
+{
+	struct work_step step = { .what = "" };
+	char *rest = text;
+	const char *done = strsep(&rest, " ");
+	const char *total = strsep(&rest, " ");
+
+	if (!total || num_u64(done, &step.done) < 0 || num_u64(total, &step.total) < 0)
+		return;
+	if (rest)
+		step.what = rest;
+	work->step(work->context, &step);
+}
+
+/* One read: each whole line of it is a step. False at the end. */
+static bool steps_read(const struct work *work, int fd, struct line *line)
+{
+	char buf[512];
+	ssize_t n = read(fd, buf, sizeof buf);
+
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] == '\n') {
+			line->text[line->used] = '\0';
+			if (!line->over)
+				step_take(work, line->text);
+			*line = (struct line){ 0 };
+		} else if (line->used < sizeof line->text - 1) {
+			line->text[line->used++] = buf[i];
+		} else {
+			line->over = true;
+		}
+	}
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/* One read of standard error, of which the first line counts. What does not fit is read all the same:
+ * a writer must not die of a closed pipe. */
+static bool words_read(int fd, struct line *line)
+{
+	char rest[128];
+	size_t room = sizeof line->text - 1 - line->used;
+	ssize_t n = room ? read(fd, line->text + line->used, room) : read(fd, rest, sizeof rest);
+
+	if (n > 0 && room)
+		line->used += (size_t)n;
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/* Until both ends are closed. The first line of standard error, without its name, is left in `ret`. */
+static void listen_to(const struct work *work, int steps, int said, struct line *ret)
+{
+	struct pollfd ends[2] = { { .fd = steps, .events = POLLIN },
+		{ .fd = said, .events = POLLIN } };
+	const char *name = name_of(work->program);
+	size_t length = strlen(name);
+	struct line line = { 0 };
+	const char *words = ret->text;
+
+	while (ends[0].fd >= 0 || ends[1].fd >= 0) {
+		if (poll(ends, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (ends[0].revents && !steps_read(work, steps, &line))
+			ends[0].fd = -1;
+		if (ends[1].revents && !words_read(said, ret))
+			ends[1].fd = -1;
+		ends[0].revents = ends[1].revents = 0;
+	}
+	ret->text[ret->used] = '\0';
+	ret->text[strcspn(ret->text, "\n")] = '\0';
+	if (strncmp(words, name, length) == 0 && strncmp(words + length, ": ", 2) == 0)
+		words += length + 2;
+	memmove(ret->text, words, strlen(words) + 1);
+}
+
+/* ---- running it ----------------------------------------------------------------------------------- */
+
+static int pipe_make(int *ret_in, int *ret_out, struct err *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "pipe");
+	*ret_in = ends[0];
+	*ret_out = ends[1];
+	return 0;
 }
 
 int work_run(const struct work *work, struct err *err)
 {
 	const char *name = name_of(work->program);
 	pid_t parent = getpid();
-	char text[400];
-	own_fd out = -1;
-	own_fd in = -1;
-	int pipefd[2];
+	own_fd said_in = -1, said_out = -1, steps_in = -1, steps_out = -1;
+	struct line said = { 0 };
+	int r = pipe_make(&said_in, &said_out, err);
 	int status;
 	pid_t pid;
 
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return err_sys(err, errno, "pipe");
-	in = pipefd[0];
-	out = pipefd[1];
+	if (r == 0 && work->step)
+		r = pipe_make(&steps_in, &steps_out, err);
+	if (r < 0)
+		return r;
 	pid = fork();
 	if (pid < 0)
 		return err_sys(err, errno, "fork");
 	if (pid == 0)
-		work_exec(work, out, parent);
-	fd_close(&out);
-	words_read(in, name, text, sizeof text);
+		work_exec(work, steps_out, said_out, parent);
+	fd_close(&said_out);
+	fd_close(&steps_out);
+	listen_to(work, steps_in, said_in, &said);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(err, errno, "wait for %s", name);
@@ -96,7 +175,7 @@ int work_run(const struct work *work, struct err *err)
 	if (WIFSIGNALED(status))
 		return err_set(err, EIO, "%s %s: it was killed by signal %d", name,
 			work->words[0] ? work->words[0] : "", WTERMSIG(status));
-	if (!*text)
+	if (!*said.text)
 		return err_set(err, EINVAL, "%s failed without a word", name);
-	return err_set(err, EINVAL, "%s", text);
+	return err_set(err, EINVAL, "%s", said.text);
 }

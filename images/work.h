@@ -3,16 +3,27 @@
 #define BERTH_IMAGES_WORK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "supervisor/base/err.h"
 
-enum { WORK_WORDS = 12 };
+enum { WORK_WORDS = 32 };
+
+/* How far a job is, by its own word. */
+struct work_step {
+	uint64_t done, total; /* bytes; total 0: not known */
+	const char *what;     /* "layer 2 of 3"; "": not said */
+};
 
 struct work {
 	const char *program;           /* a path, or a name that PATH= leads to */
 	const char *words[WORK_WORDS]; /* what follows its name; NULL ends them */
 	int in;                        /* its standard input; -1: none */
 	bool by_path; /* PATH= and the environment are ours; else it gets next to none */
+	/* Called for each line "DONE TOTAL WHAT" on its standard output; NULL: nobody asks. Lines of
+	 * another shape are nobody's. */
+	void (*step)(void *context, const struct work_step *step);
+	void *context;
 };
 
 /*
