@@ -4,19 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/base/arena.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
-#include "supervisor/base/signals.h"
-#include "supervisor/base/str.h"
+#include "supervisor/core/control_call.h"
 #include "supervisor/core/control_json.h"
 #include "supervisor/core/state.h"
-#include "supervisor/core/varlink.h"
-
-#define INTERFACE "org.berth.Supervisor"
 
 /* The interface's text as it stands in the tree, put here by the assembler. */
 __asm__(".pushsection .rodata\n"
@@ -26,34 +20,21 @@ __asm__(".pushsection .rodata\n"
 	".popsection\n");
 extern const char berth_interface_text[];
 
-struct session;
-
-struct control {
-	struct supervisor *sv;
-	struct varlink_server *server;
-	struct varlink_interface interface;
-	struct session *sessions; /* of Exec */
-	uint64_t next_id;
-	char path[300];
-	bool refused; /* a container, and it was logged */
-};
-
-enum { NAMES_MAX = 1024, ARGS_MAX = 4096 };
+enum { NAMES_MAX = 1024 };
 
 /* ---- parameters ------------------------------------------------------------------------------ */
 
 static void no_such_unit(struct varlink_call *call, const char *name)
 {
-	varlink_error(call, INTERFACE ".NoSuchUnit", json_pack("{s:s}", "name", name));
+	varlink_error(call, CONTROL_INTERFACE ".NoSuchUnit", json_pack("{s:s}", "name", name));
 }
 
-static void failed(struct varlink_call *call, const struct err *err)
+void control_failed(struct varlink_call *call, const struct err *err)
 {
-	varlink_error(call, INTERFACE ".Failed", json_pack("{s:s}", "message", err->text));
+	varlink_error(call, CONTROL_INTERFACE ".Failed", json_pack("{s:s}", "message", err->text));
 }
 
-/* The service that the call names, or NULL, after answering. */
-static struct service *named(struct control *control, struct varlink_call *call, const char *name)
+struct service *control_named(struct control *control, struct varlink_call *call, const char *name)
 {
 	struct service *service;
 
@@ -67,7 +48,7 @@ static struct service *named(struct control *control, struct varlink_call *call,
 	return service;
 }
 
-static const char *text_of(const json_t *parameters, const char *key)
+const char *control_text(const json_t *parameters, const char *key)
 {
 	return json_string_value(json_object_get(parameters, key));
 }
@@ -90,7 +71,7 @@ static struct service **names_of(
 		return NULL;
 	}
 	for (size_t i = 0; i < n; i++) {
-		list[i] = named(control, call, json_string_value(json_array_get(names, i)));
+		list[i] = control_named(control, call, json_string_value(json_array_get(names, i)));
 		if (!list[i]) {
 			free(list);
 			return NULL;
@@ -155,7 +136,7 @@ static void method_list(struct varlink_call *call, const json_t *parameters, voi
 
 static void method_inspect(struct varlink_call *call, const json_t *parameters, void *data)
 {
-	struct service *service = named(data, call, text_of(parameters, "name"));
+	struct service *service = control_named(data, call, control_text(parameters, "name"));
 
 	if (service)
 		varlink_reply(call, json_pack("{s:o}", "unit", control_unit_json(service, true)));
@@ -288,7 +269,7 @@ static void ask(struct control *control, struct varlink_call *call, const json_t
 	service_watch_add(control->sv, &w->watch);
 	if (err.code) {
 		waiting_free(w);
-		failed(call, &err);
+		control_failed(call, &err);
 	} else if (json_is_true(json_object_get(parameters, "no_block")) || requests_settled(w)) {
 		json_t *results = results_json(w);
 
@@ -317,7 +298,7 @@ static void method_restart(struct varlink_call *call, const json_t *parameters, 
 
 static void method_kill(struct varlink_call *call, const json_t *parameters, void *data)
 {
-	struct service *service = named(data, call, text_of(parameters, "name"));
+	struct service *service = control_named(data, call, control_text(parameters, "name"));
 	json_int_t signal = json_integer_value(json_object_get(parameters, "signal"));
 	struct err err = { 0 };
 	int r;
@@ -330,11 +311,11 @@ static void method_kill(struct varlink_call *call, const json_t *parameters, voi
 	}
 	r = service_signal(service, (int)signal, &err);
 	if (r == -ESRCH)
-		varlink_error(call, INTERFACE ".NotRunning",
+		varlink_error(call, CONTROL_INTERFACE ".NotRunning",
 			json_pack("{s:s,s:s}", "name", service_unit(service)->stem, "message",
 				err.text));
 	else if (r < 0)
-		failed(call, &err);
+		control_failed(call, &err);
 	else
 		varlink_reply(call, NULL);
 }
@@ -437,233 +418,6 @@ static void method_wait(struct varlink_call *call, const json_t *parameters, voi
 	wait_look(NULL, w);
 }
 
-/* ---- commands in containers ------------------------------------------------------------------ */
-
-struct session {
-	struct session *next;
-	struct control *control;
-	struct varlink_call *call;
-	struct exec *exec;
-	uint64_t id;
-	struct arena arena;
-	struct process_spec process;
-};
-
-static void session_free(struct session *s)
-{
-	for (struct session **at = &s->control->sessions; *at; at = &(*at)->next)
-		if (*at == s) {
-			*at = s->next;
-			break;
-		}
-	arena_done(&s->arena);
-	free(s);
-}
-
-static void session_gone(struct varlink_call *call, void *data)
-{
-	struct session *s = data;
-
-	(void)call;
-	exec_forget(s->exec, true);
-	session_free(s);
-}
-
-static int exit_code_of_failure(const struct exec_news *news)
-{
-	if (news->stage != STAGE_EXEC)
-		return 125;
-	return news->err && news->err->code == ENOENT ? 127 : 126;
-}
-
-static json_t *status_json(int status)
-{
-	if (WIFSIGNALED(status))
-		return json_pack("{s:s}", "signal", signal_name(WTERMSIG(status)));
-	return json_pack("{s:i}", "code", WEXITSTATUS(status));
-}
-
-static void session_news(struct exec *exec, const struct exec_news *news, void *data)
-{
-	struct session *s = data;
-	struct varlink_call *call = s->call;
-
-	(void)exec;
-	switch (news->event) {
-	case EXEC_STARTED:
-		varlink_stream(call,
-			json_pack("{s:I,s:i}", "id", (json_int_t)s->id, "pid", (int)news->pid),
-			news->fd);
-		break;
-	case EXEC_FAILED:
-		session_free(s);
-		varlink_error(call, INTERFACE ".ExecFailed",
-			json_pack("{s:s,s:i}", "message", news->err ? news->err->text : "",
-				"exit_code", exit_code_of_failure(news)));
-		break;
-	case EXEC_EXITED:
-		session_free(s);
-		varlink_reply(call, status_json(news->status));
-		break;
-	}
-}
-
-/* Texts of an array into a list; -EINVAL when it is none. Absent is empty. */
-static int list_of(const json_t *array, struct arena *arena, struct strv *ret)
-{
-	size_t n = json_array_size(array);
-
-	if ((array && !json_is_array(array)) || n > ARGS_MAX)
-		return -EINVAL;
-	for (size_t i = 0; i < n; i++) {
-		const char *text = json_string_value(json_array_get(array, i));
-		char *copy = text ? arena_strdup(arena, text) : NULL;
-
-		if (!copy || strv_add(ret, arena, copy) < 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-/* The container's environment with `extra` in front of what it replaces. */
-static int environment(struct session *s, const struct strv *own, const json_t *extra)
-{
-	struct strv env = { 0 };
-	int r = list_of(extra, &s->arena, &env);
-	size_t n = env.n;
-
-	for (size_t i = 0; i < own->n && r == 0; i++) {
-		size_t key = strcspn(own->v[i], "=") + 1;
-		bool replaced = false;
-
-		for (size_t j = 0; j < n; j++)
-			replaced |= strncmp(env.v[j], own->v[i], key) == 0;
-		if (!replaced)
-			r = strv_add(&env, &s->arena, own->v[i]);
-	}
-	s->process.env = env;
-	return r;
-}
-
-/* "www", "33:33": into user and group. */
-static int user(struct session *s, const char *text)
-{
-	char *copy = arena_strdup(&s->arena, text);
-	char *colon = copy ? strchr(copy, ':') : NULL;
-
-	if (!copy)
-		return -ENOMEM;
-	s->process.user = copy;
-	s->process.group = NULL;
-	s->process.groups = (struct strv){ 0 };
-	if (colon) {
-		*colon = '\0';
-		s->process.group = colon + 1;
-	}
-	return *copy ? 0 : -EINVAL;
-}
-
-/* What is to run: the container's own process, with what the caller changes. Gives the name of a
- * parameter that is wrong, or NULL. */
-static const char *process_of(
-	struct session *s, const struct process_spec *own, const json_t *parameters)
-{
-	const char *cwd = text_of(parameters, "cwd");
-	const char *name = text_of(parameters, "user");
-
-	s->process = *own;
-	s->process.argv = (struct strv){ 0 };
-	s->process.tty_path = NULL;
-	s->process.tty = json_is_true(json_object_get(parameters, "tty"));
-	if (list_of(json_object_get(parameters, "argv"), &s->arena, &s->process.argv) < 0 ||
-		!s->process.argv.n)
-		return "argv";
-	if (environment(s, &own->env, json_object_get(parameters, "env")) < 0)
-		return "env";
-	if (name && user(s, name) < 0)
-		return "user";
-	if (cwd && *cwd != '/')
-		return "cwd";
-	if (cwd)
-		s->process.cwd = arena_strdup(&s->arena, cwd);
-	return cwd && !s->process.cwd ? "cwd" : NULL;
-}
-
-static void session_start(struct session *s, struct service *service)
-{
-	struct varlink_call *call = s->call;
-	const int *fds;
-	size_t n = varlink_fds(call, &fds);
-	bool stdio = !s->process.tty && n == 3;
-	struct err err = { 0 };
-	int r = service_exec(service, &s->process, stdio ? fds[0] : -1, stdio ? fds[1] : -1,
-		stdio ? fds[2] : -1, session_news, s, &s->exec, &err);
-
-	if (r < 0) {
-		session_free(s);
-		if (r == -ESRCH)
-			varlink_error(call, INTERFACE ".NotRunning",
-				json_pack("{s:s,s:s}", "name", service_unit(service)->stem,
-					"message", err.text));
-		else
-			failed(call, &err);
-	} else {
-		varlink_on_gone(call, session_gone, s);
-	}
-}
-
-static void method_exec(struct varlink_call *call, const json_t *parameters, void *data)
-{
-	struct control *control = data;
-	struct service *service = named(control, call, text_of(parameters, "name"));
-	const char *wrong;
-	struct session *s;
-
-	if (!service)
-		return;
-	if (!service_unit(service)->spec) {
-		varlink_bad_parameter(call, "name");
-		return;
-	}
-	s = calloc(1, sizeof *s);
-	if (!s) {
-		failed(call, &(struct err){ .code = ENOMEM, .text = "out of memory" });
-		return;
-	}
-	s->control = control;
-	s->call = call;
-	s->id = ++control->next_id;
-	s->next = control->sessions;
-	control->sessions = s;
-	wrong = process_of(s, &service_unit(service)->spec->process, parameters);
-	if (wrong) {
-		session_free(s);
-		varlink_bad_parameter(call, wrong);
-		return;
-	}
-	session_start(s, service);
-}
-
-static void method_exec_signal(struct varlink_call *call, const json_t *parameters, void *data)
-{
-	struct control *control = data;
-	uint64_t id = (uint64_t)json_integer_value(json_object_get(parameters, "id"));
-	json_int_t signal = json_integer_value(json_object_get(parameters, "signal"));
-
-	for (struct session *s = control->sessions; s; s = s->next) {
-		if (s->id != id)
-			continue;
-		if (signal < 1 || signal > 64)
-			varlink_bad_parameter(call, "signal");
-		else if (exec_signal(s->exec, (int)signal) < 0)
-			varlink_bad_parameter(call, "id");
-		else
-			varlink_reply(call, NULL);
-		return;
-	}
-	varlink_bad_parameter(call, "id");
-}
-
 static void method_shutdown(struct varlink_call *call, const json_t *parameters, void *data)
 {
 	static const struct {
@@ -677,7 +431,7 @@ static void method_shutdown(struct varlink_call *call, const json_t *parameters,
 		{ "halt", SHUTDOWN_HALT },
 	};
 	struct control *control = data;
-	const char *name = text_of(parameters, "kind");
+	const char *name = control_text(parameters, "kind");
 
 	for (size_t i = 0; name && i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strcmp(name, kinds[i].name) == 0) {
@@ -697,8 +451,8 @@ static const struct varlink_method methods[] = {
 	{ .name = "Restart", .run = method_restart },
 	{ .name = "Kill", .run = method_kill },
 	{ .name = "Wait", .run = method_wait },
-	{ .name = "Exec", .run = method_exec, .fds = true, .more = true },
-	{ .name = "ExecSignal", .run = method_exec_signal },
+	{ .name = "Exec", .run = control_exec, .fds = true, .more = true },
+	{ .name = "ExecSignal", .run = control_exec_signal },
 	{ .name = "Log", .run = method_log },
 	{ .name = "Shutdown", .run = method_shutdown },
 };
@@ -741,7 +495,7 @@ int control_open(struct control **ret, struct supervisor *sv, const char *run_di
 		return err_sys(err, ENOMEM, "open the control socket");
 	control->sv = sv;
 	control->interface = (struct varlink_interface){
-		.name = INTERFACE,
+		.name = CONTROL_INTERFACE,
 		.description = berth_interface_text,
 		.methods = methods,
 		.nmethods = sizeof methods / sizeof methods[0],
