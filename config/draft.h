@@ -188,6 +188,8 @@ struct unit_draft {
 	struct draft_choice limits_policy; /* enum policy_choice */
 	struct draft_bytes root_size;
 	struct draft_bool hold_open;
+	struct draft_str probe; /* "unix:/PATH", "tcp:ADDRESS:PORT" */
+	struct draft_time probe_interval;
 };
 
 struct draft_set {

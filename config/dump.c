@@ -255,7 +255,8 @@ void service_print(const struct unit *unit, FILE *out)
 	text(out, "stop signal", signal_name(service->stop_signal));
 	text(out, "notify", modes[service->notify]);
 	list(out, "health", &service->health.argv);
-	if (service->health.argv.n) {
+	text(out, "probe", service->health.socket);
+	if (service->health.argv.n || service->health.socket) {
 		number(out, "health interval", service->health.interval);
 		number(out, "health timeout", service->health.timeout);
 		number(out, "health start period", service->health.start_period);

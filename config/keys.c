@@ -314,6 +314,14 @@ const struct key keys_served[] = {
 	BERTH("HoldOpen", flag, hold_open,
 		"With nothing to run, or after a clean exit, keep the container's namespaces, for "
 		"exec."),
+	BERTH("Probe", str, probe,
+		"unix:/PATH or tcp:ADDRESS:PORT: the service is ready when a connection to this "
+		"socket "
+		"succeeds, and unhealthy, which counts as a failure, when three in a row do not.",
+		.kinds = KIND(UNIT_SERVICE)),
+	BERTH("ProbeInterval", interval, probe_interval,
+		"The time between connections to the socket of Probe=, once it is ready; 10 s.",
+		.kinds = KIND(UNIT_SERVICE)),
 
 	CONF("StateDir", str, state_dir,
 		"Volumes, the store, logs, leases; /var/lib/berth. May be read-only."),

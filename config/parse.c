@@ -646,8 +646,10 @@ int parse_assign(struct parse *parse, const struct reader_line *line)
 		return unknown_key(parse, line);
 	if (key->kinds && parse->unit && !(key->kinds & KIND(parse->unit->kind)))
 		return problem_add(parse->set, true, parse->file, line->line,
-			"%s: is for .service files; in a .container write [Container] Exec=",
-			key->name);
+			"%s: is for .service files%s", key->name,
+			strcmp(key->name, "ExecStart") == 0
+				? "; in a .container write [Container] Exec="
+				: "");
 	return by_class(&(struct store){ .parse = parse,
 		.key = key,
 		.value = line->value,

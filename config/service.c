@@ -4,6 +4,7 @@
 
 #include "config/build.h"
 #include "supervisor/base/clock.h"
+#include "supervisor/base/endpoint.h"
 
 enum { LOG_SIZE = 10 << 20, LOG_COUNT = 3 };
 
@@ -124,6 +125,34 @@ static void service_health(struct build *b, const struct part *part, struct serv
 			"Notify: healthy needs a probe: add HealthCmd=, or write Notify=no");
 }
 
+/* Probe=: the same as a HealthCmd= that Notify=healthy waits for, without a process. */
+static void service_probe(struct build *b, const struct part *part, struct service_spec *service)
+{
+	const struct unit_draft *draft = part->draft;
+	struct health_spec *health = &service->health;
+
+	if (!DRAFT_SET(draft->probe)) {
+		if (DRAFT_SET(draft->probe_interval))
+			ERROR_AT(b, draft->probe_interval.at,
+				"ProbeInterval: has no effect without Probe=: add that");
+		return;
+	}
+	if (!endpoint_valid(draft->probe.v))
+		ERROR_AT(b, draft->probe.at,
+			"Probe: \"%.100s\" is no socket: write unix:/PATH, tcp:127.0.0.1:PORT or "
+			"tcp:[::1]:PORT",
+			draft->probe.v);
+	if (service->type == TYPE_ONESHOT || service->notify == NOTIFY_YES)
+		ERROR_AT(b, draft->probe.at,
+			"Probe: Type=%s says already when it is ready: remove one of them",
+			service->type == TYPE_ONESHOT ? "oneshot" : "notify");
+	service->notify = NOTIFY_HEALTHY;
+	health->socket = draft->probe.v;
+	health->interval = time_or(&draft->probe_interval, 10 * NSEC_PER_SEC);
+	health->timeout = 5 * NSEC_PER_SEC;
+	health->start_period = service->start_timeout;
+}
+
 void pass_service(struct build *b, uint32_t unit)
 {
 	const struct part *part = &b->parts[unit];
@@ -139,6 +168,7 @@ void pass_service(struct build *b, uint32_t unit)
 	/* systemd's words for "no limit". */
 	if (DRAFT_SET(part->draft->timeout_start) && service->start_timeout == 0)
 		service->start_timeout = NSEC_NEVER;
+	service_probe(b, part, service);
 	service->log_size = LOG_SIZE;
 	service->log_count = LOG_COUNT;
 	part->spec->notify_socket = service->notify == NOTIFY_YES;

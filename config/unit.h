@@ -31,7 +31,8 @@ struct exit_set {
 };
 
 struct health_spec {
-	struct strv argv;                         /* empty: no probe */
+	struct strv argv;   /* a command; empty: none */
+	const char *socket; /* or a connection: supervisor/base/endpoint.h; NULL: none */
 	uint64_t interval, timeout, start_period; /* ns */
 	uint32_t retries;
 };

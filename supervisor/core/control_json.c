@@ -197,10 +197,12 @@ static void add_spec(json_t *o, const struct container_spec *spec)
 
 static void add_service(json_t *o, const struct service_spec *service)
 {
-	if (service->health.argv.n) {
+	if (service->health.argv.n || service->health.socket) {
 		json_t *health = json_object();
 
-		(void)json_object_set_new(health, "argv", list_json(&service->health.argv));
+		if (service->health.argv.n)
+			(void)json_object_set_new(health, "argv", list_json(&service->health.argv));
+		json_put_text(health, "socket", service->health.socket);
 		json_put_text(health, "interval", clock_span(service->health.interval).text);
 		json_put_text(health, "timeout", clock_span(service->health.timeout).text);
 		json_put_int(health, "retries", service->health.retries);

@@ -1,10 +1,12 @@
 /*
- * Health probes: one at a time for each service, each in a cgroup of its own beside the run's leaf,
- * which is killed when the probe takes longer than HealthTimeout=.
+ * Health probes: one at a time for each service. A command runs in a cgroup of its own beside the
+ * run's leaf, which is killed when the probe takes longer than HealthTimeout=. A connection (Probe=)
+ * needs no process: its socket is opened without waiting, and closed again.
  *
  * Until the first success of a run they come each second (or each HealthInterval=, if that is
  * shorter), so that Notify=healthy does not wait for half a minute; but failures count only after
- * HealthStartPeriod=, and only once per interval.
+ * HealthStartPeriod=, and only once per interval. A connection costs next to nothing: it is tried often
+ * enough that readiness is seen at most a tenth later than it came.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervisor/base/clock.h"
+#include "supervisor/base/endpoint.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/str.h"
 #include "supervisor/core/service.h"
 
 static const struct health_spec *health_of(const struct service *s)
@@ -41,14 +46,26 @@ static void health_set(struct service *s, enum service_health health)
 	service_changed(s);
 }
 
-static void schedule(struct service *s)
+static uint64_t span_of(const struct service *s, uint64_t now)
 {
 	uint64_t span = health_of(s)->interval;
+	uint64_t tenth = (now - s->m.since) / 10;
 
-	if (s->health == HEALTH_STARTING && span > NSEC_PER_SEC)
-		span = NSEC_PER_SEC;
+	if (s->health != HEALTH_STARTING)
+		return span;
+	if (health_of(s)->socket && tenth < NSEC_PER_SEC)
+		return tenth < 20 * NSEC_PER_MSEC ? 20 * NSEC_PER_MSEC : tenth;
+	return span > NSEC_PER_SEC ? NSEC_PER_SEC : span;
+}
+
+static void schedule(struct service *s)
+{
+	uint64_t now = s->sv->sys->monotonic();
+	uint64_t span = span_of(s, now);
+
 	s->probe->phase = PROBE_IDLE;
-	if (loop_timer_set(s->sv->loop, &s->probe->timer, s->sv->sys->monotonic() + span) < 0)
+	if (loop_timer_set(s->sv->loop, &s->probe->timer,
+		    span >= NSEC_NEVER - now ? NSEC_NEVER : now + span) < 0)
 		log_error("%s: no memory for a timer", s->unit->stem);
 }
 
@@ -61,18 +78,26 @@ static void succeeded(struct service *s)
 		service_dispatch(s, EVENT_READY);
 }
 
+/* Before it was ready once, TimeoutStartSec= alone decides about a connection. After an adoption it is
+ * to be seen healthy again, but has been ready. */
+static uint64_t start_period(const struct service *s)
+{
+	return health_of(s)->socket && s->m.state != SERVICE_RUNNING ? 0
+								     : health_of(s)->start_period;
+}
+
 static void failed(struct service *s, const char *why)
 {
 	const struct health_spec *health = health_of(s);
 	struct probe *probe = s->probe;
 	uint64_t now = s->sv->sys->monotonic();
 	bool starting = s->health == HEALTH_STARTING;
+	struct strbuf text = STRBUF(probe->text);
 
-	(void)snprintf(s->probe->text, sizeof s->probe->text, "%.60s%s%.90s", why,
-		probe->noutput ? ": " : "", probe->output);
+	strbuf_add(&text, "%s%s%s", why, probe->noutput ? ": " : "", probe->output);
 	schedule(s);
 	service_changed(s);
-	if (starting && (now - s->m.since < health->start_period ||
+	if (starting && (now - s->m.since < start_period(s) ||
 				(probe->counted && now - probe->counted < health->interval)))
 		return;
 	probe->counted = now;
@@ -87,6 +112,8 @@ static void failed(struct service *s, const char *why)
 		s->health_failures, s->probe->text);
 	service_dispatch(s, EVENT_UNHEALTHY);
 }
+
+/* ---- a command -------------------------------------------------------------------------------- */
 
 /* Builder and process are reaped. */
 static void finish(struct service *s)
@@ -243,19 +270,12 @@ static int begin(struct service *s, struct err *err)
 		sv->loop, &probe->timer, sv->sys->monotonic() + health_of(s)->timeout);
 }
 
-static void on_probe_timer(struct loop *loop, void *data)
+static void command_begin(struct service *s)
 {
-	struct service *s = data;
 	struct err err = { 0 };
 	char leaf[128];
 
-	(void)loop;
-	if (s->probe->phase == PROBE_RUNNING) {
-		s->probe->expired = true;
-		watched_kill(s->sv, &s->probe->w);
-		return;
-	}
-	if (s->probe->phase != PROBE_IDLE || begin(s, &err) >= 0)
+	if (begin(s, &err) >= 0)
 		return;
 	/* Ours, not the service's: no failure of it is counted. */
 	log_warning("%s: cannot probe its health: %s", s->unit->stem, err.text);
@@ -266,9 +286,92 @@ static void on_probe_timer(struct loop *loop, void *data)
 	schedule(s);
 }
 
+/* ---- a connection ------------------------------------------------------------------------------ */
+
+/* It is decided: 0, or what went wrong. */
+static void connection_end(struct service *s, int code)
+{
+	struct probe *probe = s->probe;
+	char why[sizeof probe->text];
+
+	loop_timer_cancel(s->sv->loop, &probe->timer);
+	loop_remove(s->sv->loop, &probe->output_id);
+	fd_close(&probe->output_fd);
+	probe->phase = PROBE_OFF;
+	(void)snprintf(why, sizeof why, "%.110s: %.45s", health_of(s)->socket, strerror(code));
+	if (code)
+		failed(s, why);
+	else
+		succeeded(s);
+}
+
+static void on_connection(struct loop *loop, uint32_t events, void *data)
+{
+	struct service *s = data;
+	int code = 0;
+	socklen_t n = sizeof code;
+
+	(void)loop;
+	(void)events;
+	if (getsockopt(s->probe->output_fd, SOL_SOCKET, SO_ERROR, &code, &n) < 0)
+		code = errno;
+	connection_end(s, code);
+}
+
+static void connection_begin(struct service *s)
+{
+	struct supervisor *sv = s->sv;
+	struct probe *probe = s->probe;
+	bool pending;
+	int r = endpoint_connect(health_of(s)->socket, &pending);
+
+	probe->output_fd = r;
+	if (r < 0 || !pending) {
+		connection_end(s, r < 0 ? -r : 0);
+		return;
+	}
+	probe->phase = PROBE_RUNNING;
+	r = loop_add(sv->loop, probe->output_fd, EPOLLOUT, LOOP_NOTICE, on_connection, s,
+		&probe->output_id);
+	if (r >= 0)
+		r = loop_timer_set(
+			sv->loop, &probe->timer, sv->sys->monotonic() + health_of(s)->timeout);
+	if (r < 0)
+		connection_end(s, -r);
+}
+
+/* ---- both -------------------------------------------------------------------------------------- */
+
+static void on_probe_timer(struct loop *loop, void *data)
+{
+	struct service *s = data;
+	bool is_command = !health_of(s)->socket;
+
+	(void)loop;
+	switch (s->probe->phase) {
+	case PROBE_RUNNING:
+		if (!is_command) {
+			connection_end(s, ETIMEDOUT);
+			return;
+		}
+		s->probe->expired = true;
+		watched_kill(s->sv, &s->probe->w);
+		return;
+	case PROBE_IDLE:
+		if (is_command)
+			command_begin(s);
+		else
+			connection_begin(s);
+		return;
+	case PROBE_OFF:
+	case PROBE_KILLED:
+		return;
+	}
+}
+
 int probe_init(struct service *s)
 {
-	if (!health_of(s)->argv.n)
+	if (!health_of(s)->argv.n && !health_of(s)->socket)
 		return 0;
 	s->probe = malloc(sizeof *s->probe);
 	if (!s->probe)
@@ -319,7 +422,11 @@ void probes_off(struct service *s)
 	if (!probe)
 		return;
 	loop_timer_cancel(s->sv->loop, &probe->timer);
-	if (probe->phase == PROBE_RUNNING) {
+	if (health_of(s)->socket) {
+		loop_remove(s->sv->loop, &probe->output_id);
+		fd_close(&probe->output_fd);
+		probe->phase = PROBE_OFF;
+	} else if (probe->phase == PROBE_RUNNING) {
 		probe->phase = PROBE_KILLED;
 		watched_kill(s->sv, &probe->w);
 	} else if (probe->phase == PROBE_IDLE) {

@@ -496,11 +496,13 @@ static void on_timer(struct loop *loop, void *data)
 		return;
 	}
 	if (s->m.state == SERVICE_STARTING || s->m.state == SERVICE_RUNNING)
-		service_fail(s, "not ready within TimeoutStartSec=%s (at: %s)",
+		service_fail(s, "not ready within TimeoutStartSec=%s (at: %s%s%s)",
 			clock_span(s->m.spec->start_timeout).text,
 			s->m.state == SERVICE_RUNNING
 				? "running"
-				: container_stage_name(container_stage(&s->w.c)));
+				: container_stage_name(container_stage(&s->w.c)),
+			s->probe && *s->probe->text ? "; last probe: " : "",
+			s->probe ? s->probe->text : "");
 	if (s->m.state == SERVICE_STOPPING)
 		log_notice("%s: the stop signal had no effect in %s, killing it", name_of(s),
 			clock_span(s->m.spec->stop_timeout).text);

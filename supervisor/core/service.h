@@ -28,7 +28,7 @@ struct probe {
 	struct watched w;
 	struct process_spec process; /* the unit's, with HealthCmd= as argv */
 	struct loop_timer timer;     /* IDLE: the next probe; RUNNING: its timeout */
-	int output_fd;
+	int output_fd;               /* of a connection: the socket */
 	loop_id output_id;
 	char output[160];
 	size_t noutput;
@@ -86,7 +86,7 @@ struct service {
 	loop_id notify_id;
 	char *status_text; /* NULL: "" */
 
-	struct probe *probe; /* NULL: no HealthCmd= */
+	struct probe *probe; /* NULL: neither HealthCmd= nor Probe= */
 	enum service_health health;
 	uint32_t health_failures;
 };

@@ -176,8 +176,10 @@ switches() { awk '/^voluntary/ { print $2 }' "/proc/$SUPERVISOR/status"; }
 	for i in $(seq 20); do
 		sleeper "p$i" 'HealthCmd=true' 'HealthInterval=1h' 'Notify=healthy'
 	done
+	sleeper once 'HealthCmd=true' 'HealthInterval=disable' 'Notify=healthy'
 	for i in $(seq 10); do sleeper "s$i"; done
 	start_supervise
+	wait_for ready once 60
 	for i in $(seq 20); do wait_for ready "p$i" 60; done
 	for i in $(seq 10); do wait_for ready "s$i"; done
 	sleep 1

@@ -11,6 +11,7 @@
 
 #include "supervisor/base/arena.h"
 #include "supervisor/base/clock.h"
+#include "supervisor/base/endpoint.h"
 #include "supervisor/base/err.h"
 #include "supervisor/base/num.h"
 #include "supervisor/base/str.h"
@@ -139,6 +140,29 @@ static void test_rfc3339(void **state)
 		clock_rfc3339(1792146038123456789ULL).text, "2026-10-16T10:20:38.123456789Z");
 }
 
+static void test_endpoints(void **state)
+{
+	static const char *const good[] = { "unix:/run/x.sock", "tcp:127.0.0.1:80",
+		"tcp:[::1]:65535" };
+	static const char *const bad[] = { "", "unix:", "unix:run/x", "/run/x.sock",
+		"tcp:", "tcp:80", "tcp:localhost:80", "tcp:127.0.0.1",
+		"tcp:127.0.0.1:", "tcp:127.0.0.1:0", "tcp:127.0.0.1:65536", "tcp:127.0.0.1:8o",
+		"tcp:[::1:80", "tcp:[]:80", "tcp:::1:80", "tcp:[127.0.0.1]:80",
+		"udp:127.0.0.1:80" };
+	bool pending = true;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		if (!endpoint_valid(good[i]))
+			fail_msg("%s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (endpoint_valid(bad[i]))
+			fail_msg("%s", bad[i]);
+	assert_int_equal(endpoint_connect("nothing", &pending), -EINVAL);
+	assert_int_equal(endpoint_connect("unix:/nowhere/x.sock", &pending), -ENOENT);
+	assert_false(pending);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +173,7 @@ int main(void)
 		cmocka_unit_test(test_strv_grows),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rfc3339),
+		cmocka_unit_test(test_endpoints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

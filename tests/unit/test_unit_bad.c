@@ -9,7 +9,8 @@
 
 #include "tests/unit/unit_dir.h"
 
-#define WEB "[Container]\nRootfs=./root\nExec=httpd -f\n"
+#define WEB    "[Container]\nRootfs=./root\nExec=httpd -f\n"
+#define NATIVE "[Service]\nExecStart=/bin/true\n"
 
 struct bad {
 	const char *want;
@@ -158,6 +159,13 @@ static const struct bad rows[] = {
 	  "or "
 	  "no\n",
 		{ { "a.container", WEB "[Service]\nType=oneshot\nRestart=always\n" } } },
+	{ "@/a.service:4: Probe: \"/run/a.sock\" is no socket: write unix:/PATH, "
+	  "tcp:127.0.0.1:PORT or tcp:[::1]:PORT\n",
+		{ { "a.service", NATIVE "[X-Berth]\nProbe=/run/a.sock\n" } } },
+	{ "@/a.service:4: ProbeInterval: has no effect without Probe=: add that\n",
+		{ { "a.service", NATIVE "[X-Berth]\nProbeInterval=1s\n" } } },
+	{ "@/a.service:5: Probe: Type=notify says already when it is ready: remove one of them\n",
+		{ { "a.service", NATIVE "Type=notify\n[X-Berth]\nProbe=tcp:127.0.0.1:80\n" } } },
 	{ "@/env:2: EnvironmentFile: not KEY=VALUE: correct the line, or begin it with #\n",
 		{ { "a.container", WEB "EnvironmentFile=./env\n" }, { "env", "A=1\nB C\n" } } },
 };

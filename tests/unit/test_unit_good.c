@@ -258,6 +258,19 @@ static void test_graph(void **state)
 	unit_dir_close(&dir);
 }
 
+static void test_probe(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir, { "a.service", "[Service]\nExecStart=/bin/true\n[X-Berth]\n"
+				  "Probe=unix:%t/%N.sock\nProbeInterval=1s\n" });
+	HAS(unit_dir_spec(&dir, "a"), "notify: healthy\nprobe: unix:/run/a.sock\n"
+				      "health interval: 1000000000\nhealth timeout: 5000000000\n"
+				      "health start period: 90000000000\nhealth retries: 3\n");
+	unit_dir_close(&dir);
+}
+
 /* An address that was stored stays, whoever comes; one whose unit is gone is free again. */
 static void test_leases(void **state)
 {
@@ -371,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_security_and_limits),
 		cmocka_unit_test(test_graph),
+		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_cat),
