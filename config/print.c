@@ -23,11 +23,8 @@ static int problem_order(const void *left, const void *right)
 
 static void problem_print(const struct problem *problem, FILE *out)
 {
-	if (problem->file && problem->line)
-		(void)fprintf(out, "%s:%u: ", problem->file, problem->line);
-	else if (problem->file)
-		(void)fprintf(out, "%s: ", problem->file);
-	(void)fprintf(out, "%s%s\n", problem->is_error ? "" : "warning: ", problem->text);
+	(void)fprintf(out, "%s%s%s\n", problem_place(problem).text,
+		problem->is_error ? "" : "warning: ", problem->text);
 }
 
 void problems_print(const struct unit_set *set, FILE *out)

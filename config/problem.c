@@ -61,3 +61,15 @@ int problem_at(struct unit_set *set, bool is_error, struct origin at, const char
 	va_end(args);
 	return r;
 }
+
+struct problem_place problem_place(const struct problem *problem)
+{
+	struct problem_place place = { "" };
+
+	if (problem->file && problem->line)
+		(void)snprintf(
+			place.text, sizeof place.text, "%s:%u: ", problem->file, problem->line);
+	else if (problem->file)
+		(void)snprintf(place.text, sizeof place.text, "%s: ", problem->file);
+	return place;
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+struct problem;
 struct unit_set;
 
 /* The line that said it. file NULL: nobody did. */
@@ -24,5 +25,11 @@ int problem_add(struct unit_set *set, bool is_error, const char *file, unsigned 
 /* problem_at - the same with an origin. */
 int problem_at(struct unit_set *set, bool is_error, struct origin at, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* "FILE:LINE: ", "FILE: " or "": what stands before the words of a problem. */
+struct problem_place {
+	char text[300];
+};
+struct problem_place problem_place(const struct problem *problem);
 
 #endif

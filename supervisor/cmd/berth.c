@@ -33,6 +33,8 @@ static const struct verb verbs[] = {
 	{ "stop", cmd_stop, "[--no-block] NAME…|--all",
 		"stop units, and wait until they are gone" },
 	{ "restart", cmd_restart, "[--no-block] NAME…|--all", "stop units and start them again" },
+	{ "reload", cmd_reload, "[--json]",
+		"read the configuration anew: all of it, or nothing when it has an error" },
 	{ "kill", cmd_kill, "[-s SIGNAL] NAME…",
 		"send a signal (SIGKILL) to a unit's main process" },
 	{ "wait", cmd_wait, "[--healthy] [--timeout TIME] NAME…|--all",

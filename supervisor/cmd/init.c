@@ -7,7 +7,6 @@
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/resident.h"
 #include "supervisor/core/boot.h"
-#include "supervisor/core/control.h"
 #include "supervisor/core/supervisor.h"
 
 static bool on_signal(struct supervisor *sv, int signal, void *data)
@@ -34,7 +33,6 @@ static enum shutdown_kind run(const struct boot_request *request, struct watchdo
 		.log_level_given = request->log_level_given,
 	};
 	struct supervisor *sv = NULL;
-	struct control *control = NULL;
 	struct err err = { 0 };
 	enum shutdown_kind kind;
 
@@ -47,13 +45,10 @@ static enum shutdown_kind run(const struct boot_request *request, struct watchdo
 	}
 	if (watchdog->fd < 0)
 		watchdog_open(watchdog, supervisor_set(sv)->conf.watchdog);
-	watchdog_feed_from(watchdog, supervisor_loop(sv));
-	if (control_open(&control, sv, supervisor_env(sv)->run_dir, &err) < 0)
-		log_error("the verbs will not reach this supervisor: %s", err.text);
-	kind = supervisor_run(sv);
-	control_close(control);
-	watchdog_stop(watchdog, supervisor_loop(sv));
-	supervisor_close(sv);
+	if (resident_run(sv, &options, watchdog, &kind, &err) < 0) {
+		log_error("%s", err.text);
+		return boot_rescue(err.text, watchdog);
+	}
 	return kind;
 }
 

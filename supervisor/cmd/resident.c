@@ -11,6 +11,7 @@
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/core/control.h"
 #include "supervisor/runtime/seal.h"
 
 void resident_seal(void)
@@ -43,4 +44,48 @@ void resident_notify(const char *text)
 				(const struct sockaddr *)&address,
 				(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
 		log_warning("tell the service manager \"%s\": %s", text, strerror(errno));
+}
+
+/* One life: until something ends it, or a reload. */
+static enum shutdown_kind one_run(struct supervisor *sv, struct watchdog *watchdog)
+{
+	struct control *control = NULL;
+	enum shutdown_kind kind;
+	struct err err = { 0 };
+
+	if (watchdog)
+		watchdog_feed_from(watchdog, supervisor_loop(sv));
+	if (control_open(&control, sv, supervisor_env(sv)->run_dir, &err) < 0)
+		log_error("the verbs will not reach this supervisor: %s", err.text);
+	resident_notify("READY=1");
+	kind = supervisor_run(sv);
+	if (kind != SHUTDOWN_RELOAD)
+		resident_notify("STOPPING=1");
+	control_close(control);
+	if (watchdog)
+		watchdog_stop(watchdog, supervisor_loop(sv));
+	return kind;
+}
+
+int resident_run(struct supervisor *sv, const struct supervisor_options *options,
+	struct watchdog *watchdog, enum shutdown_kind *ret, struct err *err)
+{
+	struct supervisor_options next = *options;
+	struct unit_set set = { 0 }; /* of the supervisor that runs, once there was a reload */
+	int r = 0;
+
+	while (r >= 0 && (*ret = one_run(sv, watchdog)) == SHUTDOWN_RELOAD) {
+		struct unit_set fresh;
+
+		supervisor_reloaded(sv, &fresh);
+		supervisor_close(sv);
+		unit_set_done(&set);
+		set = fresh;
+		next.set = &set;
+		sv = NULL;
+		r = supervisor_open(&sv, &next, err);
+	}
+	supervisor_close(sv);
+	unit_set_done(&set);
+	return r;
 }

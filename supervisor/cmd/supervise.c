@@ -8,7 +8,6 @@
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/resident.h"
-#include "supervisor/core/control.h"
 #include "supervisor/core/supervisor.h"
 
 static void set_log_level(const char *text)
@@ -30,7 +29,7 @@ int cmd_supervise(int argc, char **argv)
 		{ "log-level", required_argument, NULL, OPT_LOG_LEVEL }, { 0 } };
 	struct supervisor_options wiring = { .in = -1, .out = -1, .err = -1 };
 	struct supervisor *sv = NULL;
-	struct control *control = NULL;
+	enum shutdown_kind kind;
 	const char *log_level = NULL;
 	struct err err = { 0 };
 	int c;
@@ -53,14 +52,8 @@ int cmd_supervise(int argc, char **argv)
 	wiring.run_dir = cmd_globals.run_dir;
 	wiring.log_level_given = log_level != NULL;
 	wiring.worker = appliance_worker();
-	if (supervisor_open(&sv, &wiring, &err) < 0)
+	if (supervisor_open(&sv, &wiring, &err) < 0 ||
+		resident_run(sv, &wiring, NULL, &kind, &err) < 0)
 		return cmd_fail(CMD_FAILED, "supervise: %s", err.text);
-	if (control_open(&control, sv, supervisor_env(sv)->run_dir, &err) < 0)
-		log_error("the verbs will not reach this supervisor: %s", err.text);
-	resident_notify("READY=1");
-	(void)supervisor_run(sv);
-	resident_notify("STOPPING=1");
-	control_close(control);
-	supervisor_close(sv);
 	return CMD_OK;
 }

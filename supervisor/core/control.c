@@ -98,6 +98,7 @@ static void method_get_status(struct varlink_call *call, const json_t *parameter
 {
 	static const char *const kinds[] = {
 		[SHUTDOWN_LEAVE] = "leave",
+		[SHUTDOWN_RELOAD] = "reload",
 		[SHUTDOWN_STOP] = "stop",
 		[SHUTDOWN_POWEROFF] = "poweroff",
 		[SHUTDOWN_REBOOT] = "reboot",
@@ -320,6 +321,49 @@ static void method_kill(struct varlink_call *call, const json_t *parameters, voi
 		varlink_reply(call, NULL);
 }
 
+static json_t *texts_json(const struct strv *texts)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < texts->n; i++)
+		(void)json_array_append_new(array, json_string(texts->v[i]));
+	return array;
+}
+
+static void reload_told(
+	struct supervisor *sv, const struct reload_plan *plan, const struct err *err, void *data)
+{
+	struct varlink_call *call = data;
+
+	(void)sv;
+	if (err)
+		control_failed(call, err);
+	else
+		varlink_reply(call,
+			json_pack("{s:o,s:o,s:o}", "added", texts_json(&plan->added), "removed",
+				texts_json(&plan->removed), "changed", texts_json(&plan->changed)));
+}
+
+static void reload_gone(struct varlink_call *call, void *data)
+{
+	struct control *control = data;
+
+	(void)call;
+	supervisor_reload_forget(control->sv);
+}
+
+static void method_reload(struct varlink_call *call, const json_t *parameters, void *data)
+{
+	struct control *control = data;
+	struct err err = { 0 };
+
+	(void)parameters;
+	if (supervisor_reload(control->sv, reload_told, call, &err) < 0)
+		control_failed(call, &err);
+	else
+		varlink_on_gone(call, reload_gone, control);
+}
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 enum reached { REACHED_NO, REACHED_YES, REACHED_NEVER };
@@ -454,6 +498,7 @@ static const struct varlink_method methods[] = {
 	{ .name = "Exec", .run = control_exec, .fds = true, .more = true },
 	{ .name = "ExecSignal", .run = control_exec_signal },
 	{ .name = "Log", .run = method_log },
+	{ .name = "Reload", .run = method_reload },
 	{ .name = "Shutdown", .run = method_shutdown },
 };
 

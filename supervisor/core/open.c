@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/problem.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/log.h"
@@ -201,18 +202,17 @@ static int load_set(struct supervisor *sv, struct err *err)
 	enum log_level level;
 	int r;
 
-	sv->set = sv->options.set;
-	if (sv->set)
+	sv->set = sv->options.set ? sv->options.set : &sv->loaded;
+	if (sv->options.foreground)
 		return 0;
-	r = unit_set_load(&sv->loaded, sv->options.config_dir, err);
+	r = sv->options.set ? 0 : unit_set_load(&sv->loaded, sv->options.config_dir, err);
 	if (r < 0)
 		return r;
-	sv->set = &sv->loaded;
 	for (size_t i = 0; i < sv->set->nproblems; i++) {
 		const struct problem *p = &sv->set->problems[i];
 
-		log_msg(p->is_error ? LOG_ERROR : LOG_WARNING, "%s:%u: %s", p->file ? p->file : "-",
-			p->line, p->text);
+		log_msg(p->is_error ? LOG_ERROR : LOG_WARNING, "%s%s", problem_place(p).text,
+			p->text);
 	}
 	if (sv->set->conf.log_level && !sv->options.log_level_given &&
 		log_level_parse(sv->set->conf.log_level, &level) == 0)
@@ -415,7 +415,7 @@ void supervisor_close(struct supervisor *sv)
 
 	if (!sv)
 		return;
-	stopped = sv->shutdown != SHUTDOWN_NONE && sv->shutdown != SHUTDOWN_LEAVE;
+	stopped = sv->shutdown >= SHUTDOWN_STOP;
 	jobs_done(sv);
 	execs_done(sv);
 	for (size_t i = 0; i < sv->nservices; i++)
@@ -430,6 +430,7 @@ void supervisor_close(struct supervisor *sv)
 	loop_free(sv->loop);
 	free(sv->services);
 	free(sv->by_unit);
+	reload_end(sv);
 	unit_set_done(&sv->loaded);
 	seccomp_cache_done(&sv->filters);
 	fd_close(&sv->state_fd);

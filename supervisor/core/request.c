@@ -93,8 +93,10 @@ int service_request(struct service *service, enum service_request request,
 	struct service_ticket *ret, struct err *err)
 {
 	if (service->sv->shutdown != SHUTDOWN_NONE && request != REQUEST_STOP)
-		return err_set(
-			err, ESHUTDOWN, "%s: the supervisor is shutting down", service->unit->stem);
+		return err_set(err, ESHUTDOWN, "%s: the supervisor is %s", service->unit->stem,
+			service->sv->shutdown == SHUTDOWN_RELOAD
+				? "reading its configuration anew: ask again"
+				: "shutting down");
 	service->serial++;
 	service->asked = request != REQUEST_STOP;
 	wanted_save(service);

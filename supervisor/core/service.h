@@ -119,6 +119,7 @@ struct supervisor {
 	struct job *jobs;
 	struct exec *execs;
 	enum shutdown_kind shutdown;
+	struct reload *reload;     /* NULL: none is under way */
 	bool trimmed;              /* memory of the beginning was given back */
 	bool killing;              /* no more patience */
 	bool stray_children;       /* a zombie that was not ours stood in the way of others */
@@ -207,6 +208,12 @@ bool supervisor_turn(struct supervisor *sv);
 int supervisor_adopt(struct supervisor *sv, struct err *err);
 /* After the last stop: kills what works for us, lets the log writer finish. Blocks. */
 void workers_end(struct supervisor *sv);
+
+/* reload.c */
+/* Is everything stopped that the next set lacks? */
+bool reload_is_due(const struct supervisor *sv);
+/* Forgets it. Nothing happens where none is under way. */
+void reload_end(struct supervisor *sv);
 
 /* wanted.c: what was asked for by hand, over death and reboot. */
 void wanted_load(struct supervisor *sv);

@@ -213,7 +213,9 @@ static void look_at_start(struct service *s)
 
 static void shutdown_check(struct supervisor *sv)
 {
-	if (sv->shutdown == SHUTDOWN_NONE || sv->shutdown == SHUTDOWN_LEAVE)
+	if (sv->shutdown == SHUTDOWN_RELOAD && reload_is_due(sv))
+		loop_stop(sv->loop, (int)sv->shutdown);
+	if (sv->shutdown < SHUTDOWN_STOP)
 		return;
 	for (size_t i = 0; i < sv->nservices; i++)
 		if (sv->services[i].stop_queued ||
@@ -334,7 +336,7 @@ void supervisor_shutdown(struct supervisor *sv, enum shutdown_kind kind)
 		loop_stop(sv->loop, (int)kind);
 		return;
 	}
-	if (sv->shutdown != SHUTDOWN_NONE && sv->shutdown != SHUTDOWN_LEAVE) {
+	if (sv->shutdown >= SHUTDOWN_STOP) {
 		kill_what_stops(sv);
 		return;
 	}
@@ -350,6 +352,7 @@ void supervisor_shutdown(struct supervisor *sv, enum shutdown_kind kind)
 void supervisor_on_signal(struct loop *loop, int signal, pid_t pid, void *data)
 {
 	struct supervisor *sv = data;
+	struct err err = { 0 };
 
 	(void)loop;
 	(void)pid;
@@ -366,13 +369,13 @@ void supervisor_on_signal(struct loop *loop, int signal, pid_t pid, void *data)
 		supervisor_shutdown(sv, SHUTDOWN_LEAVE);
 		return;
 	case SIGINT:
-		if (sv->shutdown == SHUTDOWN_NONE)
+		if (sv->shutdown < SHUTDOWN_STOP)
 			log_notice("stopping everything; once more to kill it");
 		supervisor_shutdown(sv, SHUTDOWN_STOP);
 		return;
 	case SIGHUP:
-		log_notice("a reload is not served: restart berth to read the configuration anew "
-			   "(the containers go on)");
+		if (supervisor_reload(sv, NULL, NULL, &err) < 0)
+			log_error("the configuration is not read anew: %s", err.text);
 		return;
 	default:
 		return;

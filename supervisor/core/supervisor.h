@@ -85,8 +85,9 @@ struct service_info {
 /* How it ends. */
 enum shutdown_kind {
 	SHUTDOWN_NONE,
-	SHUTDOWN_LEAVE, /* end the supervisor, leave everything running (SIGTERM as a service) */
-	SHUTDOWN_STOP,  /* stop everything in reverse order, then end */
+	SHUTDOWN_LEAVE,  /* end the supervisor, leave everything running (SIGTERM as a service) */
+	SHUTDOWN_RELOAD, /* as LEAVE; the next supervisor begins at once, with supervisor_reloaded */
+	SHUTDOWN_STOP,   /* stop everything in reverse order, then end */
 	SHUTDOWN_POWEROFF,
 	SHUTDOWN_REBOOT,
 	SHUTDOWN_HALT, /* these three: as STOP; what follows is PID 1's business */
@@ -96,13 +97,14 @@ struct supervisor_options {
 	const char *config_dir; /* as for unit_set_load */
 	const char *run_dir;    /* instead of RunDir=; NULL: that */
 	bool log_level_given;   /* LogLevel= does not count */
-	struct unit_set *set;   /* a set made by the caller instead (`berth run`), borrowed */
-	const char *worker;     /* path of berth-worker */
+	struct unit_set
+		*set;       /* a set made by the caller instead (`berth run`, a reload), borrowed */
+	const char *worker; /* path of berth-worker */
 	bool foreground;  /* `berth run`: no lock, no wanted, no control socket, nothing adopted */
 	int in, out, err; /* foreground: the payload's; -1: /dev/null */
 	void (*on_console)(struct supervisor *sv, int fd /* taken */, void *data); /* with a tty */
 	/* PID 1: signals other than SIGCHLD; true when it is dealt with. NULL: TERM leaves everything
-	 * running, INT (twice: without patience) stops everything, HUP is answered with a notice. */
+	 * running, INT (twice: without patience) stops everything, HUP reads the configuration anew. */
 	bool (*on_signal)(struct supervisor *sv, int signal, void *data);
 	void *data;
 };
@@ -127,6 +129,28 @@ void supervisor_close(struct supervisor *sv);
 void supervisor_shutdown(struct supervisor *sv, enum shutdown_kind kind);
 /* NONE: not shutting down. */
 enum shutdown_kind supervisor_shutting_down(const struct supervisor *sv);
+
+/* What a reload makes of the units, by their stems. The lists live until supervisor_close. */
+struct reload_plan {
+	struct strv added, removed, changed; /* changed: restarted */
+};
+/* Told once, from the loop. `err`: why nothing is changed; else NULL, and the plan. */
+typedef void reload_told_fn(
+	struct supervisor *sv, const struct reload_plan *plan, const struct err *err, void *data);
+
+/*
+ * supervisor_reload - read the configuration anew, all or nothing
+ *
+ * Begins only. When it is read and has no error, the units that are gone are stopped; then
+ * supervisor_run gives SHUTDOWN_RELOAD, and the caller, who takes the set by supervisor_reloaded,
+ * closes this supervisor and opens the next with that set. `told` may be NULL.
+ * Fails: -EBUSY: one is under way, or a shutdown.
+ */
+int supervisor_reload(struct supervisor *sv, reload_told_fn *told, void *data, struct err *err);
+/* Whoever was to be told is gone. */
+void supervisor_reload_forget(struct supervisor *sv);
+/* After SHUTDOWN_RELOAD: the next set, to be given back by unit_set_done. */
+void supervisor_reloaded(struct supervisor *sv, struct unit_set *ret);
 
 struct loop *supervisor_loop(struct supervisor *sv);
 const struct unit_set *supervisor_set(const struct supervisor *sv);

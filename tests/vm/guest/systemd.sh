@@ -72,6 +72,12 @@ reach web ready
 ok 'and reaches the other, which was there before' berth exec web wget -q -O /dev/null http://asker/
 
 pids="$(pid_of web) $(pid_of asker)" main=$(main_pid)
+sed 's/^MemoryMax=.*/MemoryMax=31M/' $UNITS/web.container >$UNITS/another.container
+ok 'systemctl reload' timeout 60 systemctl reload berth || journalctl -q -u berth -o cat | show
+reach another ready
+same 'the others are the same processes, and so is berth' "$pids $main" \
+	"$(pid_of web) $(pid_of asker) $(main_pid)"
+
 kill -KILL "$main"
 ok 'killed, it is started again by systemd' until_true 30 sh -c "p=\$(systemctl show -P MainPID berth); [ \$p != 0 ] && [ \$p != $main ]"
 ok 'and answers' until_true 30 answers

@@ -37,6 +37,15 @@ sleep 1
 no_zombies() { ! grep -qs '^State:.Z' /proc/[0-9]*/status; }
 ok 'orphans are reaped' until_true 10 no_zombies
 
+# ---- another configuration ---------------------------------------------------------------------------
+pid=$(pid_of web)
+sed '/^\[Container\]/a Environment=NEW=1' /etc/berth/asker.container >/etc/berth/second.container
+rm /etc/berth/greedy.container
+says 'reload tells of the new unit' 'second: is new' berth reload
+ok 'it becomes ready' until_true 60 active second ready
+same 'process 1 goes on as it is, and so does web' "$pid" "$(pid_of web)"
+never 'what is gone from the files is gone' berth is-active greedy
+
 # ---- the watchdog, a disk ---------------------------------------------------------------------------
 # Of the hardware where there is a driver, else softdog.
 if [ -e /dev/watchdog ]; then
