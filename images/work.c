@@ -65,7 +65,8 @@ static void step_take(const struct work *work, char *text)
 	const char *done = strsep(&rest, " ");
 	const char *total = strsep(&rest, " ");
 
-	if (!total || num_u64(done, &step.done) < 0 || num_u64(total, &step.total) < 0)
+	if (!work->step || !total || num_u64(done, &step.done) < 0 ||
+		num_u64(total, &step.total) < 0)
 		return;
 	if (rest)
 		step.what = rest;
