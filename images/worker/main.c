@@ -4,6 +4,7 @@
  *	berth-worker unpack [--sync] ARCHIVE DIR
  *	berth-worker verify [KIND [NAME]]	an appliance file on standard input
  *	berth-worker pack FILE			a list of entries on standard input (pack.h)
+ *	berth-worker cpio FILE			a list of files on standard input (cpio.h)
  *
  * Exit: 0; 1 and one line on stderr; 2 for a wrong command line.
  *
@@ -26,6 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "images/worker/cpio.h"
 #include "images/worker/pack.h"
 #include "images/worker/unpack.h"
 #include "images/worker/verify.h"
@@ -163,20 +165,31 @@ static int job_verify(int argc, char **argv, struct err *err)
 			       err);
 }
 
-static int job_pack(int argc, char **argv, struct err *err)
+/* Writes one new file out of the caller's own files: read as the caller may. */
+static int job_write(int argc, char **argv, int (*write_it)(FILE *list, int out, struct err *err),
+	struct err *err)
 {
 	own_fd out = -1;
 	int r;
 
 	if (argc != 1)
 		return -EXDEV;
-	/* The caller's own files: read as the caller may. */
 	r = limit(err);
 	if (r < 0)
 		return r;
 	out = open(argv[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	r = out < 0 ? err_sys(err, errno, "make it") : pack(stdin, out, err);
+	r = out < 0 ? err_sys(err, errno, "make it") : write_it(stdin, out, err);
 	return r < 0 ? err_wrap(err, "pack %s", argv[0]) : 0;
+}
+
+static int job_pack(int argc, char **argv, struct err *err)
+{
+	return job_write(argc, argv, pack, err);
+}
+
+static int job_cpio(int argc, char **argv, struct err *err)
+{
+	return job_write(argc, argv, cpio, err);
 }
 
 /* -EXDEV, which none of them meets: the words are wrong. */
@@ -188,6 +201,7 @@ static const struct {
 	{ "unpack", job_unpack, "[--sync] ARCHIVE DIR" },
 	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
 	{ "pack", job_pack, "FILE <LIST" },
+	{ "cpio", job_cpio, "FILE <LIST" },
 };
 
 enum { NJOBS = sizeof jobs / sizeof jobs[0] };

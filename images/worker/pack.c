@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "images/bundle.h"
+#include "images/worker/list.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 
@@ -177,23 +178,10 @@ static int put_index(struct packing *p, struct err *err)
 
 /* ---- the list ------------------------------------------------------------------------------------- */
 
-/* The next line without its end; 0, or -ENODATA after the last one. */
-static int line_read(FILE *list, char *buf, size_t size)
-{
-	size_t n;
-
-	if (!fgets(buf, (int)size, list))
-		return -ENODATA;
-	n = strlen(buf);
-	if (n == 0 || buf[n - 1] != '\n')
-		return -EINVAL;
-	buf[n - 1] = '\0';
-	return 0;
-}
-
 static int put_line(
-	struct packing *p, const char *kind, const char *name, const char *path, struct err *err)
+	void *data, const char *kind, const char *name, const char *path, struct err *err)
 {
+	struct packing *p = data;
 	own_fd from = open(path, O_RDONLY | O_CLOEXEC);
 	int r;
 
@@ -207,31 +195,13 @@ static int put_line(
 	return put_entry(p, r, name, from, err);
 }
 
-static int put_list(struct packing *p, FILE *list, struct err *err)
-{
-	char kind[32];
-	char name[1024];
-	char path[4096];
-
-	for (;;) {
-		int r = line_read(list, kind, sizeof kind);
-
-		if (r == -ENODATA)
-			return p->at ? 0 : err_set(err, EINVAL, "there is no program in the list");
-		if (r < 0 || line_read(list, name, sizeof name) < 0 ||
-			line_read(list, path, sizeof path) < 0)
-			return err_set(err, EINVAL, "the list of entries is broken");
-		r = put_line(p, kind, name, path, err);
-		if (r < 0)
-			return err_wrap(err, "%s %.200s", kind, path);
-	}
-}
-
 int pack(FILE *list, int out, struct err *err)
 {
 	struct packing p = { .out = out };
-	int r = put_list(&p, list, err);
+	int r = list_each(list, put_line, &p, err);
 
+	if (r == 0 && p.at == 0)
+		r = err_set(err, EINVAL, "there is no program in the list");
 	if (r == 0)
 		r = put_index(&p, err);
 	if (r == 0 && (fchmod(out, 0755) < 0 || fsync(out) < 0))

@@ -50,7 +50,8 @@ static const struct verb verbs[] = {
 	{ "cat", cmd_cat, "NAME…", "a unit as it holds, and where each line comes from" },
 	{ "pack", cmd_pack,
 		"--config DIR [--images DIR] [--image REF=PATH] [--stub BERTH] [--compress "
-		"lz4|none] -o FILE",
+		"lz4|none] [--initramfs [--kernel FILE] [--modules DIR] [--module NAME] "
+		"[--sysroot DIR]] -o FILE",
 		"one executable file of berth, a configuration and its images" },
 	{ "bundle", cmd_bundle, "ls|verify [--json] [FILE]",
 		"what is packed into this file, or another; compare it with its digests" },

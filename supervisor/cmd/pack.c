@@ -22,11 +22,22 @@
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/cmd/initramfs.h"
 #include "supervisor/cmd/show.h"
 #include "supervisor/runtime/seal.h"
 
-enum { PATH_SIZE = 4096, IMAGES_MAX = 256, DEPTH_MAX = 8 };
-enum { OPT_IMAGES = CMD_OPT_OWN, OPT_IMAGE, OPT_STUB, OPT_COMPRESS };
+enum { PATH_SIZE = 4096, IMAGES_MAX = 256, DEPTH_MAX = 8, LINKS_MAX = 64 };
+enum {
+	OPT_IMAGES = CMD_OPT_OWN,
+	OPT_IMAGE,
+	OPT_STUB,
+	OPT_COMPRESS,
+	OPT_INITRAMFS,
+	OPT_KERNEL,
+	OPT_MODULES,
+	OPT_MODULE,
+	OPT_SYSROOT
+};
 
 /* The same for every file system: one input gives one output. */
 #define EROFS_UUID "-U62657274-6800-4000-8000-000000000000"
@@ -36,10 +47,15 @@ struct packer {
 	const char *compress; /* an algorithm of mkfs.erofs; NULL: none */
 	struct arena arena;
 	struct strv image_dirs;
-	struct strv images;    /* the references that are in the list */
-	char tmp[PATH_SIZE];   /* beside the output; "": not made */
-	char whole[PATH_SIZE]; /* the output until it is whole */
-	FILE *list;            /* for berth-worker: images/worker/pack.h */
+	struct strv images;           /* the references that are in the list */
+	char tmp[PATH_SIZE];          /* beside the output; "": not made */
+	char whole[PATH_SIZE];        /* the output until it is whole */
+	FILE *list;                   /* for berth-worker: images/worker/pack.h */
+	char worker[PATH_SIZE];       /* that goes into it */
+	const char *links[LINKS_MAX]; /* --image REF=PATH */
+	size_t nlinks;
+	bool as_initramfs;
+	struct initramfs initramfs;
 };
 
 /* ---- the list ------------------------------------------------------------------------------------- */
@@ -242,6 +258,23 @@ static int parent_open(const char *path, const char **ret_name)
 	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* The appliance becomes what a kernel boots; the whole is then that. */
+static int wrap(struct packer *p, struct err *err)
+{
+	char out[PATH_SIZE];
+	int r;
+
+	(void)snprintf(out, sizeof out, "%.4000s/initramfs", p->tmp);
+	p->initramfs.appliance = p->whole;
+	p->initramfs.worker = p->worker;
+	p->initramfs.tmp = p->tmp;
+	p->initramfs.out = out;
+	r = initramfs_make(&p->initramfs, &p->arena, err);
+	if (r == 0)
+		(void)snprintf(p->whole, sizeof p->whole, "%s", out);
+	return r;
+}
+
 static int write_out(struct packer *p, struct err *err)
 {
 	struct work work = { .program = appliance_worker(), .words = { "pack", p->whole } };
@@ -253,6 +286,8 @@ static int write_out(struct packer *p, struct err *err)
 		return err_sys(err, errno, "write the list of entries");
 	work.in = fileno(p->list);
 	r = work_run(&work, err);
+	if (r == 0 && p->as_initramfs)
+		r = wrap(p, err);
 	if (r == 0 && (rename(p->whole, p->out) < 0 || dir < 0 || fsync(dir) < 0))
 		r = err_sys(err, errno, "put %s in its place", p->out);
 	return r;
@@ -311,11 +346,10 @@ static int stub_worker(const char *stub, char *ret, size_t size, struct err *err
 static int pack_set(
 	struct packer *p, const struct unit_set *set, const char *config, struct err *err)
 {
-	char worker[PATH_SIZE];
-	int r = stub_worker(p->stub, worker, sizeof worker, err);
+	int r = stub_worker(p->stub, p->worker, sizeof p->worker, err);
 
 	if (r == 0)
-		r = list_program(p, worker, err);
+		r = list_program(p, p->worker, err);
 	if (r == 0)
 		r = list_config(p, config, "", 0, err);
 	if (r == 0)
@@ -347,10 +381,68 @@ static void done_print(const struct packer *p)
 {
 	struct stat st;
 
-	if (stat(p->out, &st) == 0)
-		printf("%s: %s, %zu image%s; try: %s%s check\n", p->out,
-			show_bytes((uint64_t)st.st_size).text, p->images.n,
-			p->images.n == 1 ? "" : "s", strchr(p->out, '/') ? "" : "./", p->out);
+	if (stat(p->out, &st) < 0)
+		return;
+	printf("%s: %s, %zu image%s", p->out, show_bytes((uint64_t)st.st_size).text, p->images.n,
+		p->images.n == 1 ? "" : "s");
+	if (!p->as_initramfs)
+		printf("; try: %s%s check\n", strchr(p->out, '/') ? "" : "./", p->out);
+	else
+		printf("; for the kernel %s\n",
+			p->initramfs.release[0] ? p->initramfs.release : "that has all built in");
+}
+
+/* One option; CMD_OK, or CMD_USAGE when it is none of ours and of nobody. */
+static int take_option(struct packer *p, int c)
+{
+	switch (c) {
+	case 'o':
+		p->out = optarg;
+		return CMD_OK;
+	case OPT_STUB:
+		p->stub = optarg;
+		return CMD_OK;
+	case OPT_COMPRESS:
+		p->compress = strcmp(optarg, "none") == 0 ? NULL : optarg;
+		return CMD_OK;
+	case OPT_IMAGES:
+		return strv_add(&p->image_dirs, &p->arena, optarg) < 0 ? CMD_USAGE : CMD_OK;
+	case OPT_IMAGE:
+		if (p->nlinks == LINKS_MAX)
+			return cmd_usage("pack", "at most %d --image", LINKS_MAX);
+		p->links[p->nlinks++] = optarg;
+		return CMD_OK;
+	case OPT_INITRAMFS:
+		p->as_initramfs = true;
+		return CMD_OK;
+	case OPT_KERNEL:
+		p->initramfs.kernel = optarg;
+		return CMD_OK;
+	case OPT_MODULES:
+		p->initramfs.modules = optarg;
+		return CMD_OK;
+	case OPT_MODULE:
+		return strv_add(&p->initramfs.more, &p->arena, optarg) < 0 ? CMD_USAGE : CMD_OK;
+	case OPT_SYSROOT:
+		p->initramfs.sysroot = optarg;
+		return CMD_OK;
+	default:
+		return cmd_global(c, "pack");
+	}
+}
+
+static int check_options(const struct packer *p)
+{
+	const struct initramfs *in = &p->initramfs;
+
+	if (!p->out || !cmd_globals.config_dir)
+		return cmd_usage("pack", "--config DIR and -o FILE are expected");
+	if (!p->as_initramfs && (in->kernel || in->modules || in->more.n || *in->sysroot))
+		return cmd_usage(
+			"pack", "--kernel, --modules, --module and --sysroot go with --initramfs");
+	if (in->more.n && !in->kernel && !in->modules)
+		return cmd_usage("pack", "--module needs --kernel or --modules");
+	return CMD_OK;
 }
 
 int cmd_pack(int argc, char **argv)
@@ -360,34 +452,31 @@ int cmd_pack(int argc, char **argv)
 		{ "images", required_argument, NULL, OPT_IMAGES },
 		{ "image", required_argument, NULL, OPT_IMAGE },
 		{ "stub", required_argument, NULL, OPT_STUB },
-		{ "compress", required_argument, NULL, OPT_COMPRESS }, { 0 } };
-	struct packer p = { .stub = seal_program_path(), .compress = "lz4" };
-	const char *links[64];
-	size_t nlinks = 0;
+		{ "compress", required_argument, NULL, OPT_COMPRESS },
+		{ "initramfs", no_argument, NULL, OPT_INITRAMFS },
+		{ "kernel", required_argument, NULL, OPT_KERNEL },
+		{ "modules", required_argument, NULL, OPT_MODULES },
+		{ "module", required_argument, NULL, OPT_MODULE },
+		{ "sysroot", required_argument, NULL, OPT_SYSROOT }, { 0 } };
+	struct packer p = {
+		.stub = seal_program_path(), .compress = "lz4", .initramfs.sysroot = ""
+	};
 	struct err err = { 0 };
-	int code = CMD_OK;
+	int code;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
-		if (c == 'o')
-			p.out = optarg;
-		else if (c == OPT_STUB)
-			p.stub = optarg;
-		else if (c == OPT_COMPRESS)
-			p.compress = strcmp(optarg, "none") == 0 ? NULL : optarg;
-		else if (c == OPT_IMAGES)
-			(void)strv_add(&p.image_dirs, &p.arena, optarg);
-		else if (c == OPT_IMAGE && nlinks < sizeof links / sizeof links[0])
-			links[nlinks++] = optarg;
-		else if (cmd_global(c, "pack"))
+	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1)
+		if (take_option(&p, c) != CMD_OK)
 			return CMD_USAGE;
-	}
-	if (!p.out || !cmd_globals.config_dir || optind < argc)
+	if (optind < argc)
 		return cmd_usage("pack", "--config DIR and -o FILE are expected");
+	code = check_options(&p);
+	if (code != CMD_OK)
+		return code;
 	if (begin(&p, &err) < 0)
 		code = cmd_fail(CMD_FAILED, "pack: %s", err.text);
-	for (size_t i = 0; i < nlinks && code == CMD_OK; i++)
-		if (image_link(&p, links[i], &err) < 0)
+	for (size_t i = 0; i < p.nlinks && code == CMD_OK; i++)
+		if (image_link(&p, p.links[i], &err) < 0)
 			code = cmd_fail(CMD_FAILED, "pack: %s", err.text);
 	if (code == CMD_OK)
 		code = pack(&p, cmd_globals.config_dir, &err);

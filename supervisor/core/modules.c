@@ -1,5 +1,6 @@
 #include "supervisor/core/modules.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum { COMPRESSED_FILE = 4, LIST_SIZE_MAX = 8 << 20 };
 static const char *const wanted[] = {
 	"overlay",
 	"erofs",
+	"squashfs",
 	"loop",
 	"veth",
 	"bridge",
@@ -161,11 +163,45 @@ int modules_load(const char *name, struct err *err)
 	return list ? load(dir, list, name, err) : -err->code;
 }
 
+/* ---- what is loaded at boot ------------------------------------------------------------------------- */
+
+static void load_or_say(const char *dir, const char *list, const char *name)
+{
+	struct err err = { 0 };
+
+	if (load(dir, list, name, &err) < 0)
+		log_debug("%s (it may be built in)", err.text);
+}
+
+/* A name a line; a line that begins with # or ; is a comment: modules-load.d(5). */
+static void load_named(const char *dir, const char *list, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[256];
+
+	while (file && fgets(line, sizeof line, file)) {
+		char *name = line + strspn(line, " \t");
+
+		name[strcspn(name, " \t\n")] = '\0';
+		if (*name && *name != '#' && *name != ';')
+			load_or_say(dir, list, name);
+	}
+	if (file)
+		(void)fclose(file);
+}
+
+static int is_conf(const struct dirent *entry)
+{
+	return str_ends(entry->d_name, ".conf");
+}
+
 void modules_load_all(void)
 {
+	struct dirent **files = NULL;
 	struct err err = { 0 };
 	own_mem char *list = NULL;
 	char dir[300];
+	int n;
 
 	modules_dir(dir);
 	list = read_list(dir, &err);
@@ -174,6 +210,93 @@ void modules_load_all(void)
 		return;
 	}
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
-		if (load(dir, list, wanted[i], &err) < 0)
-			log_debug("%s (it may be built in)", err.text);
+		load_or_say(dir, list, wanted[i]);
+	n = scandir(MODULES_LOAD_DIR, &files, is_conf, alphasort);
+	for (int i = 0; i < n; i++) {
+		char path[300];
+
+		(void)snprintf(path, sizeof path, MODULES_LOAD_DIR "/%s", files[i]->d_name);
+		load_named(dir, list, path);
+		free(files[i]);
+	}
+	free((void *)files);
+}
+
+/* ---- what has to be there for that ------------------------------------------------------------------ */
+
+static int take_line(const char *line, struct arena *arena, struct strv *ret)
+{
+	size_t end = strcspn(line, "\n");
+
+	for (size_t at = 0; at < end; at++) {
+		size_t n = strcspn(line + at, ": \n");
+		const char *file = n > 0 ? arena_strndup(arena, line + at, n) : "";
+
+		if (!file || (n > 0 && !strv_has(ret, file) && strv_add(ret, arena, file) < 0))
+			return -ENOMEM;
+		at += n;
+	}
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int modules_closure(const char *dir, const struct strv *more, struct arena *arena, struct strv *ret,
+	struct err *err)
+{
+	own_mem char *list = read_list(dir, err);
+	const size_t n = sizeof wanted / sizeof wanted[0];
+
+	if (!list)
+		return err->code == ENOENT
+			       ? err_wrap(err, "no list of the modules (depmod -b makes it)")
+			       : -err->code;
+	for (size_t i = 0; i < n + more->n; i++) {
+		const char *name = i < n ? wanted[i] : more->v[i - n];
+		const char *line = find_line(list, name);
+
+		if (!line && i >= n)
+			return err_set(
+				err, ENOENT, "there is no module %s in %s/modules.dep", name, dir);
+		if (line && take_line(line, arena, ret) < 0)
+			return err_sys(err, ENOMEM, "read modules.dep");
+	}
+	if (ret->n)
+		qsort((void *)ret->v, ret->n, sizeof *ret->v, compare);
+	return 0;
+}
+
+static void put_name(FILE *out, const char *file, size_t n)
+{
+	const char *end = memmem(file, n, ".ko", 3);
+
+	(void)fprintf(out, "%.*s.ko", (int)(end ? (size_t)(end - file) : n), file);
+}
+
+int modules_write_dep(const char *dir, const struct strv *files, FILE *out, struct err *err)
+{
+	own_mem char *list = read_list(dir, err);
+
+	if (!list)
+		return -err->code;
+	for (const char *line = list; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		char name[512];
+		size_t n = strcspn(line, ":\n");
+
+		(void)snprintf(name, sizeof name, "%.*s", (int)n, line);
+		if (line[n] != ':' || !strv_has(files, name))
+			continue;
+		put_name(out, line, n);
+		(void)fputc(':', out);
+		for (const char *need = line + n + 1; *need == ' '; need += n) {
+			n = strcspn(++need, " \n");
+			(void)fputc(' ', out);
+			put_name(out, need, n);
+		}
+		(void)fputc('\n', out);
+	}
+	return 0;
 }

@@ -2,7 +2,11 @@
 #ifndef BERTH_CORE_MODULES_H
 #define BERTH_CORE_MODULES_H
 
+#include <stdio.h>
+
+#include "supervisor/base/arena.h"
 #include "supervisor/base/err.h"
+#include "supervisor/base/str.h"
 
 /*
  * modules_load - a module and, before it, all that it depends on
@@ -14,7 +18,23 @@
  */
 int modules_load(const char *name, struct err *err);
 
-/* What berth's containers and networks need; each that is missing is the answer of `doctor`. */
+/* What berth's containers and networks need, then what files of this directory name, as
+ * modules-load.d(5) has it; each that is missing is the answer of `doctor`. */
+#define MODULES_LOAD_DIR "/etc/modules-load.d"
 void modules_load_all(void);
+
+/*
+ * modules_closure - the module files that modules_load_all wants of a kernel, and `more`, by name
+ *
+ * Needs: `dir`: lib/modules/RELEASE of that kernel, with modules.dep.
+ * Gives: paths below `dir`, each once, in the order of the alphabet; they live in the arena. What berth
+ *        wants and the kernel has not is left away, for it may be built in.
+ * Fails: -ENOENT for one of `more` that is not there, and for no modules.dep. Blocks: on the disk.
+ */
+int modules_closure(const char *dir, const struct strv *more, struct arena *arena, struct strv *ret,
+	struct err *err);
+
+/* modules_write_dep - modules.dep for these files alone, their names without a compression's ending. */
+int modules_write_dep(const char *dir, const struct strv *files, FILE *out, struct err *err);
 
 #endif

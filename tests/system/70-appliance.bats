@@ -275,6 +275,66 @@ flip() {
 	[ "$(find "$MADE" -maxdepth 1 -name 'site*' -o -maxdepth 1 -name 'berth-*')" = "$out" ]
 }
 
+@test "an initramfs has the appliance, its libraries and the kernel's modules, and is made by nobody" {
+	web
+	export SOURCE_DATE_EPOCH=1000000000
+	kernel=$MADE/boot/vmlinuz-9.9.9-box modules=$MADE/lib/modules/9.9.9-box
+	mkdir -p "$MADE/boot" "$modules/kernel/fs"
+	: >"$kernel"
+	echo overlay | gzip >"$modules/kernel/fs/overlay.ko.gz"
+	echo base >"$modules/kernel/base.ko"
+	echo extra >"$modules/kernel/my-board.ko"
+	echo unwanted >"$modules/kernel/unwanted.ko"
+	printf '%s\n' 'kernel/fs/overlay.ko.gz: kernel/base.ko' kernel/base.ko: kernel/my-board.ko: kernel/unwanted.ko: \
+		>"$modules/modules.dep"
+	pack --initramfs --kernel "$kernel" --module my_board
+	mkdir "$MADE/tree"
+	(cd "$MADE/tree" && cpio --quiet -idu <"$FILE")
+	cmp "$MADE/tree/init" <(pack -o "$MADE/site" >/dev/null && cat "$MADE/site")
+	[ -c "$MADE/tree/dev/console" ]
+	in=$MADE/tree/lib/modules/9.9.9-box
+	[ "$(cat "$in/kernel/fs/overlay.ko" "$in/kernel/base.ko" "$in/kernel/my-board.ko")" = $'overlay\nbase\nextra' ]
+	[ "$(cat "$in/modules.dep")" = $'kernel/fs/overlay.ko: kernel/base.ko\nkernel/base.ko:\nkernel/my-board.ko:' ]
+	[ "$(cat "$MADE/tree/etc/modules-load.d/berth.conf")" = my_board ]
+	# What the loader itself says that it needs, it finds there.
+	for program in "$PACKER" "$O/berth-worker"; do
+		ldd "$program" | awk '/\// { print ($2 == "=>") ? $3 : $1 }' | while read -r library; do
+			cmp "$library" "$MADE/tree$library"
+		done
+	done
+	chroot "$MADE/tree" /init version | grep -q '^berth '
+
+	# The same by nobody, elsewhere: the same bytes. What nobody may not read he does not pack.
+	mkfs.erofs -d1 -zlz4 -x2 "-U62657274-6800-4000-8000-000000000000" "$MADE/web.erofs" "$ROOTS/busybox" >/dev/null
+	pack --image web="$MADE/web.erofs" --initramfs --kernel "$kernel"
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" 2>/dev/null || true
+	chmod -R a+rX "$UNITS" "$MADE"
+	mkdir -m 777 "$MADE/theirs"
+	setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$PACKER" || skip "nobody cannot reach the build directory"
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$PACKER" pack --config "$UNITS" \
+		--image web="$MADE/web.erofs" --initramfs --kernel "$kernel" -o "$MADE/theirs/box"
+	cmp "$FILE" "$MADE/theirs/box"
+}
+
+@test "an initramfs that would not boot is refused with the cure" {
+	web
+	run -2 pack --kernel /boot/vmlinuz
+	has 'go with --initramfs'
+	run -1 pack --initramfs --kernel "$MADE/vmlinuz"
+	has 'vmlinuz: No such file'
+	: >"$MADE/vmlinuz-9.9.9-box"
+	run -1 pack --initramfs --kernel "$MADE/vmlinuz-9.9.9-box"
+	has 'there are no modules of 9.9.9-box'
+	run -1 pack --initramfs --modules "$MADE"
+	has 'depmod -b makes it'
+	: >"$MADE/modules.dep"
+	run -1 pack --initramfs --modules "$MADE" --module nosuch
+	has 'there is no module nosuch'
+	run -1 pack --initramfs --sysroot "$MADE"
+	has 'there is none for its architecture'
+	[ ! -e "$FILE" ]
+}
+
 @test "nothing is packed from what would not start" {
 	run -2 "$PACKER" pack -o "$FILE"
 	has 'usage: berth pack'
