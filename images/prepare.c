@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "images/fsimage.h"
+#include "images/inuse.h"
 #include "images/work.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
@@ -86,39 +87,16 @@ static int lock_take(int dir, const char *name, struct err *err)
 
 /* ---- trees of earlier contents ------------------------------------------------------------------ */
 
-static bool mounted_for(const char *pid, const char *tree)
-{
-	own_mem char *line = NULL;
-	char path[64];
-	size_t size = 0;
-	bool found = false;
-	FILE *file;
-
-	if ((size_t)snprintf(path, sizeof path, "/proc/%s/mountinfo", pid) >= sizeof path)
-		return false;
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (!found && getline(&line, &size, file) > 0)
-		found = strstr(line, tree) != NULL;
-	(void)fclose(file);
-	return found;
-}
-
 /* Is the tree some container's root? Its name is in the mount table of whoever lives in it: as the
  * overlay's lowerdir, or as the root of a read-only bind. Asked only when an archive has changed. */
 static bool tree_in_use(const char *tree)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	bool found = false;
+	struct inuse inuse = { 0 };
+	bool found;
 
-	if (!proc)
-		return true;
-	while (!found && (entry = readdir(proc)))
-		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-			found = mounted_for(entry->d_name, tree);
-	(void)closedir(proc);
+	inuse_read(&inuse);
+	found = inuse_has(&inuse, tree);
+	inuse_done(&inuse);
 	return found;
 }
 
@@ -317,6 +295,18 @@ static int prepare_file(const struct root_spec *spec, const char *img_dir, const
 	return r;
 }
 
+/* ---- what is written ---------------------------------------------------------------------------------- */
+
+/* Is something mounted there? Its device is another one than its parent's. */
+static bool mounted_at(const char *path)
+{
+	char parent[4096];
+	struct stat st, above;
+
+	return (size_t)snprintf(parent, sizeof parent, "%s/..", path) < sizeof parent &&
+	       stat(path, &st) == 0 && stat(parent, &above) == 0 && st.st_dev != above.st_dev;
+}
+
 /* ---- the kinds ------------------------------------------------------------------------------------ */
 
 static int prepare_dir(const char *path, char *ret, size_t size, struct err *err)
@@ -334,11 +324,25 @@ static int prepare_dir(const char *path, char *ret, size_t size, struct err *err
 	return 0;
 }
 
-int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char *worker, char *ret,
-	size_t size, struct err *err)
+/* The memory for what is written until the next boot, in the host's namespace: it outlives a run. */
+static int prepare_upper(const struct root_spec *spec, struct err *err)
+{
+	int r;
+
+	if (spec->persist != PERSIST_BOOT || spec->readonly || mounted_at(spec->upper_dir))
+		return 0;
+	r = path_mkdirs(spec->upper_dir, 0700);
+	if (r < 0)
+		return err_sys(err, -r, "make %s for what it writes", spec->upper_dir);
+	return rootfs_upper_mount(spec->upper_size, spec->upper_dir, err);
+}
+
+static int prepare_lower(const struct root_spec *spec, const char *img_dir, const char *worker,
+	char *ret, size_t size, struct err *err)
 {
 	switch (spec->kind) {
 	case ROOT_DIR:
+	case ROOT_LAYERS:
 		return prepare_dir(spec->path, ret, size, err);
 	case ROOT_TAR:
 		return prepare_tar(spec, img_dir, worker, ret, size, err);
@@ -350,12 +354,23 @@ int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char
 	return err_set(err, EINVAL, "no root to prepare");
 }
 
+int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char *worker, char *ret,
+	size_t size, struct err *err)
+{
+	int r = prepare_upper(spec, err);
+
+	return r < 0 ? r : prepare_lower(spec, img_dir, worker, ret, size, err);
+}
+
 bool rootfs_ready(const struct root_spec *spec, const char *img_dir, char *ret, size_t size)
 {
 	struct names names = { 0 };
 
+	if (spec->persist == PERSIST_BOOT && !spec->readonly && !mounted_at(spec->upper_dir))
+		return false;
 	switch (spec->kind) {
 	case ROOT_DIR:
+	case ROOT_LAYERS:
 		return (size_t)snprintf(ret, size, "%s", spec->path) < size;
 	case ROOT_FILE:
 		if (!spec->tag || spec->verify == VERIFY_ALWAYS)

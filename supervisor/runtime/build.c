@@ -232,6 +232,7 @@ static int mount_root(struct plan *plan, struct err *err)
 	if (root.readonly) {
 		root.readonly = false; /* until the child has mounted everything: STAGE_MASKS */
 		root.upper_size = READONLY_UPPER_SIZE;
+		root.upper_dir = NULL;
 	}
 	(void)snprintf(where, sizeof where, "%s/mnt", plan->env->run_dir);
 	r = path_mkdirs(where, 0700);

@@ -314,6 +314,119 @@ static int live_stale(const struct place *p)
 	return 0;
 }
 
+enum { LAYERS = 100 };
+
+/* Each has a file of its own, and one that the next one has too. */
+static int layers_make(const struct place *p, char names[LAYERS][40], struct root_spec *spec)
+{
+	static const char *list[LAYERS + 1];
+
+	for (int i = 0; i < LAYERS; i++) {
+		char path[200];
+
+		(void)snprintf(names[i], 40, "%032x", i);
+		list[i] = names[i];
+		(void)snprintf(path, sizeof path, "%s/%.32s", p->lower, names[i]);
+		if (path_mkdirs(path, 0755) < 0 || touch(path, names[i]) < 0)
+			return -1;
+		(void)snprintf(path, sizeof path, "%s/%.32s/same", p->lower, names[i]);
+		file_make(path, names[i], 0644);
+	}
+	spec->layers.v = list;
+	spec->layers.n = LAYERS;
+	return chmod(p->lower, 0700);
+}
+
+static bool holds(const char *dir, const char *name, const char *text)
+{
+	char path[200];
+	char found[100] = "";
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	return file_read_at(AT_FDCWD, path, found, sizeof found) >= 0 && strcmp(found, text) == 0;
+}
+
+static int live_layers(const struct place *p)
+{
+	static char names[LAYERS][40];
+	struct root_spec spec = { .kind = ROOT_LAYERS, .path = p->lower, .upper_size = 4 << 20 };
+	struct err err = { 0 };
+	struct stat st;
+	char ret[4096];
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return 77;
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(layers_make(p, names, &spec) == 0 && mkdir(p->where, 0755) == 0);
+	CHECK(rootfs_ready(&spec, p->img, ret, sizeof ret) && strcmp(ret, p->lower) == 0);
+	CHECK(rootfs_mount(&spec, ret, p->where, &err) == 0);
+	for (int i = 0; i < LAYERS; i++)
+		CHECK(holds(p->where, names[i], ""));
+	CHECK(holds(p->where, "same", names[LAYERS - 1]));
+	CHECK(stat(p->where, &st) == 0 && (st.st_mode & 07777) == 0755);
+	CHECK(mounts_of(names[LAYERS - 1]) == 1); /* by which store_gc knows them */
+	CHECK(touch(p->where, "written") == 0);
+	CHECK(umount2(p->where, MNT_DETACH) == 0 && umount2(p->where, MNT_DETACH) == 0);
+
+	spec.readonly = true;
+	CHECK(rootfs_mount(&spec, ret, p->where, &err) == 0);
+	CHECK(holds(p->where, names[0], "") && holds(p->where, "same", names[LAYERS - 1]));
+	CHECK(touch(p->where, "written") == -EROFS);
+	CHECK(umount2(p->where, MNT_DETACH) == 0);
+	spec.layers.n = 1;
+	CHECK(rootfs_mount(&spec, ret, p->where, &err) == 0);
+	CHECK(holds(p->where, "same", names[0]) && touch(p->where, "written") == -EROFS);
+	CHECK(umount2(p->where, MNT_DETACH) == 0 && mounts_of(p->where) == 0);
+
+	/* One that was removed. */
+	spec.readonly = false;
+	spec.layers.v = (const char *[]){ names[0], "gone" };
+	spec.layers.n = 2;
+	CHECK(rootfs_mount(&spec, ret, p->where, &err) == -ENOENT);
+	CHECK(strstr(err.text, "the layer gone is not in") && mounts_of(p->where) == 0);
+	return 0;
+}
+
+/* What is written stays, in a directory or in a tmpfs that somebody else's namespace has. */
+static int live_persist(const struct place *p)
+{
+	char upper[200];
+	struct root_spec spec = {
+		.kind = ROOT_DIR, .path = p->lower, .upper_size = 4 << 20, .upper_dir = upper
+	};
+	struct err err = { 0 };
+	struct stat st;
+	char ret[4096];
+
+	if (unshare(CLONE_NEWNS) < 0)
+		return 77;
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mkdir(p->lower, 0755) == 0 && mkdir(p->where, 0755) == 0);
+	CHECK(chown(p->lower, 7, 8) == 0 && touch(p->lower, "below") == 0);
+	for (enum root_persist kind = PERSIST_BOOT; kind <= PERSIST_PERMANENT; kind++) {
+		spec.persist = kind;
+		(void)snprintf(upper, sizeof upper, "%s/kept/%d", p->dir, (int)kind);
+		CHECK(rootfs_ready(&spec, p->img, ret, sizeof ret) == (kind != PERSIST_BOOT));
+		CHECK(rootfs_prepare(&spec, p->img, p->worker, ret, sizeof ret, &err) == 0);
+		CHECK(rootfs_ready(&spec, p->img, ret, sizeof ret));
+		CHECK(rootfs_mount(&spec, ret, p->where, &err) == 0);
+		CHECK(stat(p->where, &st) == 0 && st.st_uid == 7);
+		CHECK(touch(p->where, "written") == 0 && chown(p->where, 9, 9) == 0);
+		if (kind == PERSIST_BOOT)
+			CHECK(fill(p->where, "large", 8) == -ENOSPC);
+		CHECK(umount2(p->where, MNT_DETACH) == 0 && mounts_of(p->where) == 0);
+		CHECK(rootfs_mount(&spec, ret, p->where, &err) == 0);
+		CHECK(holds(p->where, "written", "") && holds(p->where, "below", ""));
+		CHECK(stat(p->where, &st) == 0 && st.st_uid == 9);
+		CHECK(umount2(p->where, MNT_DETACH) == 0 && mounts_of(p->where) == 0);
+	}
+	CHECK(rootfs_prepare(&spec, p->img, p->worker, ret, sizeof ret, &err) == 0);
+	CHECK(access(p->lower, F_OK) == 0 && mounts_of("kept") == 1);
+	(void)snprintf(upper, sizeof upper, "%s/kept/%d", p->dir, (int)PERSIST_BOOT);
+	CHECK(umount2(upper, MNT_DETACH) == 0);
+	return 0;
+}
+
 static void run_live(int (*run)(const struct place *p), const struct place *p)
 {
 	int status = 0;
@@ -335,6 +448,16 @@ static void test_mount(void **state)
 	run_live(live, *state);
 }
 
+static void test_mount_layers(void **state)
+{
+	run_live(live_layers, *state);
+}
+
+static void test_mount_persist(void **state)
+{
+	run_live(live_persist, *state);
+}
+
 static void test_stale_in_use(void **state)
 {
 	const struct place *p = *state;
@@ -352,6 +475,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_prepare_failures, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prepare_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mount, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mount_layers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mount_persist, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_in_use, setup, teardown),
 	};
 

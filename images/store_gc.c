@@ -1,0 +1,298 @@
+/*
+ * Removing what no name needs any more.
+ *
+ * Under the lock it is decided and renamed into trash/, the image before its layers, so that an image
+ * which can be found is always whole; that takes milliseconds. The files are removed afterwards, at
+ * the idle I/O priority, and by whoever comes next when that one is killed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "images/inuse.h"
+#include "images/store.h"
+#include "supervisor/base/clock.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
+
+enum { HANDED_OUT_SEC = 60 };
+
+/* ---- sets of names ------------------------------------------------------------------------------ */
+
+/* Names of directories: at most 64 digits each. */
+struct set {
+	char (*v)[STORE_ID_SIZE];
+	size_t n;
+};
+
+static bool set_has(const struct set *set, const char *name)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (strcmp(set->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int set_add(struct set *set, const char *name)
+{
+	size_t n = strlen(name);
+	void *more;
+
+	if (n >= sizeof set->v[0])
+		return 0; /* none of ours */
+	if ((set->n & (set->n - 1)) == 0) {
+		more = realloc(set->v, (set->n ? 2 * set->n : 1) * sizeof *set->v);
+		if (!more)
+			return -ENOMEM;
+		set->v = more;
+	}
+	memcpy(set->v[set->n++], name, n + 1);
+	return 0;
+}
+
+static int set_read(const struct store *store, const char *room, struct set *ret, struct err *err)
+{
+	own_fd fd = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return err_sys(err, errno, "read %s/%s", store->path, room);
+	(void)fd_take(&fd); /* dir has it */
+	while (r == 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			r = set_add(ret, entry->d_name);
+	(void)closedir(dir);
+	return r < 0 ? err_sys(err, -r, "read %s/%s", store->path, room) : 0;
+}
+
+/* ---- what is kept -------------------------------------------------------------------------------- */
+
+struct gc {
+	const struct store *store;
+	struct inuse inuse;
+	struct set images, layers;           /* all that are there */
+	struct set named;                    /* images that a name or a pin means */
+	struct set kept_images, kept_layers; /* these, and what is in use */
+	struct set counted;                  /* layers whose bytes are in `freed` */
+	struct store_freed freed;
+};
+
+/* Far in the future: the clock was set back since; then it does not hold it. */
+static bool handed_out(const struct gc *gc, const char *id)
+{
+	char path[STORE_ID_SIZE + 8];
+	struct timespec now;
+	struct stat st;
+
+	(void)snprintf(path, sizeof path, "images/%s", id);
+	if (fstatat(gc->store->dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return true;
+	return st.st_atim.tv_sec > now.tv_sec - HANDED_OUT_SEC &&
+	       st.st_atim.tv_sec <= now.tv_sec + HANDED_OUT_SEC;
+}
+
+/* Its mount below RUN_DIR/img is called after the first 16 digits: see config/image.c. */
+static bool image_in_use(const struct gc *gc, const char *id)
+{
+	char tag[20];
+
+	(void)snprintf(tag, sizeof tag, "-%.16s", id);
+	return handed_out(gc, id) || inuse_has(&gc->inuse, tag);
+}
+
+static int named_find(struct gc *gc, const struct store_pins *pins, struct err *err)
+{
+	struct store_names names = { 0 };
+	int r = store_names_read(gc->store, &names, err);
+	int full = 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < names.n && full == 0; i++) {
+		full = set_add(&gc->named, names.v[i].name.id);
+		if (full == 0 && *names.v[i].name.previous)
+			full = set_add(&gc->named, names.v[i].name.previous);
+	}
+	for (size_t i = 0; i < pins->n && full == 0; i++)
+		full = set_add(&gc->named, pins->ids[i]);
+	store_names_done(&names);
+	return full < 0 ? err_sys(err, ENOMEM, "find the images that are named") : 0;
+}
+
+/* The layers of an image that stays stay. */
+static int image_keep(struct gc *gc, const char *id, struct err *err)
+{
+	struct store_image image = { 0 };
+	int r = store_load(gc->store->path, id, &image, err);
+	int full = set_add(&gc->kept_images, id);
+
+	for (size_t i = 0; r == 0 && i < image.nlayers && full == 0; i++)
+		full = set_add(&gc->kept_layers, image.layers[i].chain);
+	store_image_done(&image);
+	if (full < 0)
+		return err_sys(err, ENOMEM, "find the layers that are needed");
+	return r;
+}
+
+static int keep_find(struct gc *gc, struct err *err)
+{
+	for (size_t i = 0; i < gc->images.n; i++) {
+		const char *id = gc->images.v[i];
+		bool named = set_has(&gc->named, id);
+		int r = named || image_in_use(gc, id) ? image_keep(gc, id, err) : 0;
+
+		/* What it needs is not known: better too much is kept. One that nobody names is no
+		 * reason to keep everything: its layers in use are found by themselves. */
+		if (r < 0 && named)
+			return err_wrap(err, "nothing is removed");
+	}
+	for (size_t i = 0; i < gc->layers.n; i++)
+		if (inuse_has(&gc->inuse, gc->layers.v[i]) &&
+			set_add(&gc->kept_layers, gc->layers.v[i]) < 0)
+			return err_sys(err, ENOMEM, "find the layers that are in use");
+	return 0;
+}
+
+/* ---- what goes ----------------------------------------------------------------------------------- */
+
+/* Its layers count when they go too; a file system counts by itself. */
+static void image_count(struct gc *gc, const char *id)
+{
+	struct store_image image = { 0 };
+	char path[STORE_ID_SIZE + 20];
+	struct stat st;
+
+	gc->freed.images++;
+	if (store_load(gc->store->path, id, &image, NULL) < 0)
+		return;
+	(void)snprintf(path, sizeof path, "images/%s/root.img", id);
+	if (!image.nlayers && fstatat(gc->store->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		gc->freed.bytes += (uint64_t)st.st_size;
+	for (size_t i = 0; i < image.nlayers; i++) {
+		const char *chain = image.layers[i].chain;
+
+		if (!set_has(&gc->kept_layers, chain) && !set_has(&gc->counted, chain) &&
+			set_add(&gc->counted, chain) == 0)
+			gc->freed.bytes += image.layers[i].bytes;
+	}
+	store_image_done(&image);
+}
+
+/* What lies there under that name is an older one, half removed. */
+static int to_trash(const struct store *store, const char *room, const char *name, struct err *err)
+{
+	own_fd from = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_fd trash = openat(store->dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char to[STORE_ID_SIZE + 40];
+
+	(void)snprintf(to, sizeof to, "%.64s.%d.%" PRIx64, name, (int)getpid(), clock_monotonic());
+	if (from < 0 || trash < 0 || renameat(from, name, trash, to) < 0)
+		return err_sys(err, errno, "move %s/%s to the trash", room, name);
+	return 0;
+}
+
+static int room_sync(const struct store *store, const char *room, struct err *err)
+{
+	own_fd fd = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_sys(err, errno, "write the directory %s/ out", room);
+	return 0;
+}
+
+static int remove_others(struct gc *gc, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < gc->images.n; i++)
+		if (!set_has(&gc->kept_images, gc->images.v[i])) {
+			image_count(gc, gc->images.v[i]);
+			r = to_trash(gc->store, "images", gc->images.v[i], err);
+		}
+	if (r == 0 && gc->freed.images)
+		r = room_sync(gc->store, "images", err);
+	for (size_t i = 0; r == 0 && i < gc->layers.n; i++)
+		if (!set_has(&gc->kept_layers, gc->layers.v[i])) {
+			gc->freed.layers++;
+			r = to_trash(gc->store, "layers", gc->layers.v[i], err);
+		}
+	if (r == 0 && gc->freed.layers)
+		r = room_sync(gc->store, "layers", err);
+	return r;
+}
+
+int store_gc(const struct store *store, const struct store_pins *pins, struct store_freed *ret,
+	struct err *err)
+{
+	struct gc gc = { .store = store };
+	int r = set_read(store, "images", &gc.images, err);
+
+	inuse_read(&gc.inuse);
+	if (r == 0)
+		r = set_read(store, "layers", &gc.layers, err);
+	if (r == 0)
+		r = named_find(&gc, pins, err);
+	if (r == 0)
+		r = keep_find(&gc, err);
+	if (r == 0)
+		r = remove_others(&gc, err);
+	*ret = gc.freed;
+	inuse_done(&gc.inuse);
+	free(gc.images.v);
+	free(gc.layers.v);
+	free(gc.named.v);
+	free(gc.kept_images.v);
+	free(gc.kept_layers.v);
+	free(gc.counted.v);
+	return r;
+}
+
+void store_hand_out(const char *store, const char *id)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT } };
+	char path[STORE_PATH_SIZE];
+
+	if ((size_t)snprintf(path, sizeof path, "%s/images/%s", store, id) < sizeof path)
+		(void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+/* ---- the trash ----------------------------------------------------------------------------------- */
+
+/* Whoever runs comes first (ioprio_set(2)). Best effort: some schedulers know no priorities. */
+static void idle_priority(void)
+{
+	enum { WHO_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
+
+	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT);
+	(void)setpriority(PRIO_PROCESS, 0, 19);
+}
+
+int store_trash_empty(const struct store *store, struct err *err)
+{
+	own_fd fd = openat(store->dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *trash = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!trash)
+		return errno == ENOENT ? 0 : err_sys(err, errno, "open %s/trash", store->path);
+	(void)fd_take(&fd); /* trash has it */
+	idle_priority();
+	while (r == 0 && (entry = readdir(trash)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = path_remove_tree(dirfd(trash), entry->d_name);
+	(void)closedir(trash);
+	return r < 0 ? err_sys(err, -r, "empty %s/trash", store->path) : 0;
+}
