@@ -26,6 +26,9 @@ struct image_config {
 	bool health_none;
 	uint64_t health_interval, health_timeout, health_start_period;
 	uint32_t health_retries;
+	struct strv volumes; /* VOLUME: paths that are to be volumes */
+	struct strv exposed; /* EXPOSE: "80/tcp" */
+	struct strv labels;  /* "key=value"; they never steer berth */
 };
 
 /* One Network= of one container that names a bridge. */

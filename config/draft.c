@@ -244,6 +244,10 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	if (!conf->log_dir)
 		return -ENOMEM;
 	conf->log_dir = conf_dir(set, "LogDir", &draft->log_dir, conf->log_dir);
+	conf->store_dir = arena_printf(&set->arena, "%s/store", conf->state_dir);
+	if (!conf->store_dir)
+		return -ENOMEM;
+	conf->store_dir = conf_dir(set, "StoreDir", &draft->store_dir, conf->store_dir);
 	if (DRAFT_SET(draft->log_level))
 		conf->log_level = log_level_words[draft->log_level.v].word;
 	conf->default_restart = (enum restart_policy)draft->default_restart.v;

@@ -187,6 +187,7 @@ struct unit_draft {
 	struct draft_time stable;
 	struct draft_choice limits_policy; /* enum policy_choice */
 	struct draft_bytes root_size;
+	struct draft_choice persist; /* enum root_persist */
 	struct draft_bool hold_open;
 	struct draft_str probe; /* "unix:/PATH", "tcp:ADDRESS:PORT" */
 	struct draft_time probe_interval;

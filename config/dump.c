@@ -61,12 +61,19 @@ static void root_print(const struct root_spec *root, FILE *out)
 	static const char *const kinds[] = { [ROOT_NONE] = "host",
 		[ROOT_DIR] = "directory",
 		[ROOT_TAR] = "tar",
-		[ROOT_FILE] = "file system image" };
+		[ROOT_FILE] = "file system image",
+		[ROOT_LAYERS] = "layers" };
+	static const char *const persists[] = {
+		[PERSIST_NO] = "no", [PERSIST_BOOT] = "boot", [PERSIST_PERMANENT] = "permanent"
+	};
 
 	(void)fprintf(out, "root: %s %s%s\n", kinds[root->kind], root->path ? root->path : "",
 		root->readonly ? " ro" : "");
 	text(out, "image", root->image);
-	text(out, "image content", root->tag);
+	text(out, "image content", root->id ? root->id : root->tag);
+	list(out, "layer", &root->layers);
+	if (root->upper_dir)
+		(void)fprintf(out, "kept: %s %s\n", persists[root->persist], root->upper_dir);
 	if (root->upper_size)
 		number(out, "root size", root->upper_size);
 }
@@ -203,6 +210,8 @@ static void container_print(const struct container_spec *spec, FILE *out)
 	flag(out, "notify socket", spec->notify_socket);
 	text(out, "timezone", spec->timezone);
 	list(out, "label", &spec->labels);
+	list(out, "image label", &spec->image_labels);
+	list(out, "image port", &spec->image_exposed);
 }
 
 static void bridge_print(const struct net_bridge *bridge, FILE *out)

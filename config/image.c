@@ -1,6 +1,6 @@
 /* Where a container's root is, and what its image says of itself: an OCI image configuration in a
  * file beside it, ROOTFS.image.json. Images come from the payload of the appliance file, from who
- * packs one, and from ImagePath=. */
+ * packs one, from the store, and from ImagePath=. */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -9,12 +9,15 @@
 #include <sys/stat.h>
 
 #include "config/build.h"
+#include "images/reference.h"
+#include "images/store_find.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/num.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/signals.h"
 
-enum { IMAGE_CONFIG_MAX = 256 * 1024 };
+/* ROOT_TAG: digits that name a content where there is not much room. */
+enum { IMAGE_CONFIG_MAX = 4 << 20, ROOT_TAG = 16 };
 
 static const char *const tar_names[] = { ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz",
 	".tar.bz2" };
@@ -52,16 +55,6 @@ static enum root_kind root_look(const char *path, int *ret_errno)
 
 /* ---- references --------------------------------------------------------------------------------- */
 
-/* "web" is localhost/web:latest; a tag or a digest that is there stays. */
-static const char *reference_normalise(struct build *b, const char *text)
-{
-	const char *slash = strrchr(text, '/');
-	const char *last = slash ? slash + 1 : text;
-	bool tagged = strpbrk(last, ":@") != NULL;
-
-	return build_text(b, "%s%s%s", slash ? "" : "localhost/", text, tagged ? "" : ":latest");
-}
-
 /* The names under which a reference may lie in a directory of ImagePath=, the fullest first. */
 static void reference_names(struct build *b, const char *ref, struct strv *ret)
 {
@@ -79,15 +72,6 @@ static void reference_names(struct build *b, const char *ref, struct strv *ret)
 		if (latest)
 			build_add(b, ret, build_text(b, "%.*s", bare, ref));
 	}
-}
-
-static bool reference_valid(const char *text)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_.:@/-";
-
-	return *text && *text != '/' && *text != '.' && strspn(text, allowed) == strlen(text) &&
-	       !strstr(text, "//") && !strstr(text, "..") && text[strlen(text) - 1] != '/';
 }
 
 /*
@@ -143,36 +127,80 @@ static bool image_in_dir(
 	return false;
 }
 
-/* Looks for the image in every place; the places tried are listed for the message. */
-static bool image_find(struct build *b, const char *ref, struct root_spec *root,
-	const char **ret_place, struct strbuf *tried)
+/* A row of names for rootfs: the store's own are digests. */
+static void root_from_store(struct build *b, const struct store_image *image,
+	struct root_spec *root, const char **ret_config)
 {
-	const struct strv *lists[] = { b->image_dirs, &b->set->conf.image_path };
-	struct strv names = { 0 };
+	const char *store = b->set->conf.store_dir;
 
-	if (image_in_payload(b, ref, root, ret_place))
-		return true;
-	reference_names(b, ref, &names);
-	for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
-		for (size_t d = 0; lists[k] && d < lists[k]->n; d++) {
-			const char *dir = lists[k]->v[d];
+	root->id = build_text(b, "%s", image->id);
+	root->tag = build_ntext(b, image->id, ROOT_TAG);
+	root->verify = VERIFY_NEVER; /* that was done when it was put in */
+	root->kind = image->nlayers ? ROOT_LAYERS : ROOT_FILE;
+	root->path = image->nlayers ? build_text(b, "%s/layers", store)
+				    : build_text(b, "%s/images/%s/root.img", store, image->id);
+	for (size_t i = 0; i < image->nlayers; i++)
+		build_add(b, &root->layers, build_text(b, "%s", image->layers[i].chain));
+	*ret_config = build_text(b, "%s/images/%s/config.json", store, image->id);
+}
 
-			if (image_in_dir(b, dir, &names, root)) {
-				*ret_place = root->path;
-				return true;
-			}
-			strbuf_add(tried, "%s%s/%s[.tar|.erofs|.squashfs]", tried->used ? ", " : "",
-				dir, names.n ? names.v[names.n - 1] : "");
-		}
+/* True: it was found, or it is there and broken, which has been said then. */
+static bool image_in_store(struct build *b, const struct draft_str *asked, const char *ref,
+	struct root_spec *root, const char **ret_config)
+{
+	struct store_image image = { 0 };
+	struct err err = { 0 };
+	int r = store_find(b->set->conf.store_dir, ref, &image, &err);
+
+	if (r == -ENOENT)
+		return false;
+	if (r < 0)
+		ERROR_AT(b, asked->at, "Image: %s", err.text);
+	else
+		root_from_store(b, &image, root, ret_config);
+	store_image_done(&image);
+	return true;
+}
+
+/* Looks in a list of directories; those without it are listed for the message. */
+static bool image_in_dirs(struct build *b, const struct strv *dirs, const struct strv *names,
+	struct root_spec *root, struct strbuf *tried)
+{
+	for (size_t i = 0; dirs && i < dirs->n; i++) {
+		if (image_in_dir(b, dirs->v[i], names, root))
+			return true;
+		strbuf_add(tried, ", %s/%s[.tar|.erofs|.squashfs]", dirs->v[i],
+			names->n ? names->v[names->n - 1] : "");
 	}
 	return false;
 }
 
+/* What was searched, what is there of nearly that name, and what to do. */
+static void image_missing(
+	struct build *b, const struct draft_str *image, const char *ref, const char *tried)
+{
+	const char *store = b->set->conf.store_dir;
+	char near[REFERENCE_SIZE];
+
+	if (store_near(store, ref, near))
+		ERROR_AT(b, image->at,
+			"Image: %s was not found; searched the store %s%s: it has %s: write that, "
+			"or: berth image tag %s %s",
+			ref, store, tried, near, near, ref);
+	else
+		ERROR_AT(b, image->at,
+			"Image: %s was not found; searched the store %s%s: put it there: berth "
+			"image import --name %s FILE",
+			ref, store, tried, ref);
+}
+
 static void root_from_image(struct build *b, const struct draft_str *image, struct root_spec *root,
-	const char **ret_place)
+	const char **ret_place, const char **ret_config)
 {
 	char text[900] = "";
+	char full[REFERENCE_SIZE];
 	struct strbuf tried = STRBUF(text);
+	struct strv names = { 0 };
 	const char *ref;
 
 	if (str_ends(image->v, ".image") || str_ends(image->v, ".build")) {
@@ -182,25 +210,28 @@ static void root_from_image(struct build *b, const struct draft_str *image, stru
 			image->v);
 		return;
 	}
-	if (!reference_valid(image->v)) {
+	if (reference_normalise(image->v, full) < 0) {
 		ERROR_AT(b, image->at,
 			"Image: \"%s\" is not the name of an image: write NAME[:TAG], or "
 			"Rootfs=PATH",
 			image->v);
 		return;
 	}
-	ref = reference_normalise(b, image->v);
+	ref = build_text(b, "%s", full);
 	root->image = ref;
-	if (image_find(b, ref, root, ret_place, &tried))
+	reference_names(b, ref, &names);
+	if (image_in_payload(b, ref, root, ret_place))
 		return;
-	if (tried.used)
-		ERROR_AT(b, image->at, "Image: %s was not found; searched %s: put it there", ref,
-			text);
+	if (image_in_dirs(b, b->image_dirs, &names, root, &tried)) {
+		*ret_place = root->path;
+		return;
+	}
+	if (image_in_store(b, image, ref, root, ret_config))
+		return;
+	if (image_in_dirs(b, &b->set->conf.image_path, &names, root, &tried))
+		*ret_place = root->path;
 	else
-		ERROR_AT(b, image->at,
-			"Image: %s was not found: no directory is searched: set ImagePath= in "
-			"berth.conf, or write Rootfs=PATH",
-			ref);
+		image_missing(b, image, ref, text);
 }
 
 static void root_from_path(struct build *b, const struct unit_draft *draft, struct root_spec *root,
@@ -299,6 +330,53 @@ static bool health_read(struct build *b, const json_t *health, struct image_conf
 	return true;
 }
 
+/* The keys of an object, which is how OCI writes a set: {"80/tcp":{}}. */
+static bool json_set(struct build *b, const json_t *object, const char *key, struct strv *ret)
+{
+	json_t *set = json_object_get(object, key);
+	const char *name;
+	json_t *value;
+
+	if (!set || json_is_null(set))
+		return true;
+	if (!json_is_object(set))
+		return false;
+	json_object_foreach(set, name, value) build_add(b, ret, build_text(b, "%s", name));
+	return true;
+}
+
+static bool json_labels(struct build *b, const json_t *object, struct strv *ret)
+{
+	json_t *labels = json_object_get(object, "Labels");
+	const char *name;
+	json_t *value;
+
+	if (!labels || json_is_null(labels))
+		return true;
+	if (!json_is_object(labels))
+		return false;
+	json_object_foreach(labels, name, value)
+	{
+		if (!json_is_string(value))
+			return false;
+		build_add(b, ret, build_text(b, "%s=%s", name, json_string_value(value)));
+	}
+	return true;
+}
+
+/* "80" is "80/tcp". */
+static bool exposed_read(struct build *b, const json_t *config, struct strv *ret)
+{
+	struct strv ports = { 0 };
+
+	if (!json_set(b, config, "ExposedPorts", &ports))
+		return false;
+	for (size_t i = 0; i < ports.n; i++)
+		build_add(b, ret,
+			build_text(b, "%s%s", ports.v[i], strchr(ports.v[i], '/') ? "" : "/tcp"));
+	return true;
+}
+
 /* Gives the key that is not what it should be, or NULL. */
 static const char *config_read(struct build *b, const json_t *top, struct image_config *image)
 {
@@ -324,6 +402,12 @@ static const char *config_read(struct build *b, const json_t *top, struct image_
 	image->stop_signal = signal ? signal_from_name(signal) : 0;
 	if (image->stop_signal < 0)
 		return "StopSignal";
+	if (!json_set(b, config, "Volumes", &image->volumes))
+		return "Volumes";
+	if (!exposed_read(b, config, &image->exposed))
+		return "ExposedPorts";
+	if (!json_labels(b, config, &image->labels))
+		return "Labels";
 	return health_read(b, json_object_get(config, "Healthcheck"), image) ? NULL : "Healthcheck";
 }
 
@@ -367,13 +451,34 @@ static bool image_config_read(struct build *b, const char *path, struct image_co
 	return true;
 }
 
+/* What is kept needs a place, and what is limited a limit that can be enforced. */
+static void root_persist(struct build *b, struct part *part)
+{
+	const struct unit_draft *draft = part->draft;
+	const struct supervisor_conf *conf = &b->set->conf;
+	struct root_spec *root = &part->spec->root;
+
+	root->persist = (enum root_persist)draft->persist.v;
+	if (root->persist == PERSIST_NO)
+		return;
+	root->upper_dir = build_text(b, "%s/upper/%s",
+		root->persist == PERSIST_BOOT ? conf->run_dir : conf->state_dir, part->spec->name);
+	if (root->readonly)
+		ERROR_AT(b, draft->persist.at,
+			"Persist: with ReadOnly=yes nothing is written: remove one of them");
+	else if (root->persist == PERSIST_PERMANENT && DRAFT_SET(draft->root_size))
+		ERROR_AT(b, draft->root_size.at,
+			"RootSize: the size of a directory on the disk cannot be limited: remove "
+			"it, or write Persist=boot");
+}
+
 void pass_image(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct unit_draft *draft = part->draft;
 	struct root_spec *root = &part->spec->root;
-	const char *place = ""; /* what the image's configuration lies beside */
-	const char *path;
+	const char *place = "";    /* what the image's configuration lies beside */
+	const char *config = NULL; /* or where it is */
 
 	root->readonly = draft->read_only.v;
 	root->upper_size = draft->root_size.v == UINT64_MAX ? 0 : draft->root_size.v;
@@ -388,17 +493,22 @@ void pass_image(struct build *b, uint32_t unit)
 	if (DRAFT_SET(draft->rootfs))
 		root_from_path(b, draft, root, &place);
 	else if (DRAFT_SET(draft->image))
-		root_from_image(b, &draft->image, root, &place);
+		root_from_image(b, &draft->image, root, &place, &config);
 	else
 		ERROR_AT(b, build_unit_at(b, unit),
 			"[Container] has neither Image= nor Rootfs=: add one of them");
 	if (root->kind == ROOT_NONE)
 		return;
-	root->verify = b->set->conf.verify;
-	path = build_text(b, "%s.image.json", place);
-	if (!image_config_read(b, path, &part->image) && str_ends(place, ".tar")) {
-		path = build_text(b, "%.*s.image.json", (int)(strlen(place) - 4), place);
-		(void)image_config_read(b, path, &part->image);
+	if (!root->id)
+		root->verify = b->set->conf.verify;
+	root_persist(b, part);
+	if (!config)
+		config = build_text(b, "%s.image.json", place);
+	if (!image_config_read(b, config, &part->image) && str_ends(place, ".tar")) {
+		config = build_text(b, "%.*s.image.json", (int)(strlen(place) - 4), place);
+		(void)image_config_read(b, config, &part->image);
 	}
 	root->config = part->image.file;
+	part->spec->image_labels = part->image.labels;
+	part->spec->image_exposed = part->image.exposed;
 }

@@ -90,6 +90,12 @@ static const struct key_word verify_words[] = {
 	{ "never", VERIFY_NEVER },
 	{ NULL, 0 },
 };
+static const struct key_word persist_words[] = {
+	{ "no", PERSIST_NO },
+	{ "boot", PERSIST_BOOT },
+	{ "permanent", PERSIST_PERMANENT },
+	{ NULL, 0 },
+};
 static const struct key_word caps_words[] = { { "default", 0 }, { "none", 1 }, { NULL, 0 } };
 const struct key_word log_level_words[] = {
 	{ "err", 0 },
@@ -115,9 +121,9 @@ const struct key keys_served[] = {
 		"Start these units too; go on without one that cannot be started."),
 
 	CONTAINER("Image", str, image,
-		"The image: a reference, looked up in the store and in ImagePath=. Nothing is "
-		"pulled. "
-		"A bare name is localhost/NAME:latest."),
+		"The image: a reference, looked up in the store (see berth-image(1)) and in "
+		"ImagePath=. Nothing is pulled. A bare name is localhost/NAME:latest; with "
+		"@sha256:DIGEST it is the image that was pulled by that digest, or has that id."),
 	CONTAINER("Rootfs", str, rootfs,
 		"A directory or a tar archive as the root, instead of Image=. NAME.image.json "
 		"beside "
@@ -311,6 +317,12 @@ const struct key keys_served[] = {
 		.words = policy_words),
 	BERTH("RootSize", bytes, root_size,
 		"The size of the root's writable upper layer, in memory; half of the memory."),
+	BERTH("Persist", choice, persist,
+		"What becomes of what the container writes to its root: no: each start begins with "
+		"the image; boot: it is kept in memory, until the machine ends, or berth with all "
+		"its containers; permanent: it is kept in STATE_DIR/upper/NAME, above whatever the "
+		"image is by then (stop the unit and remove that directory to begin anew); no.",
+		.words = persist_words),
 	BERTH("HoldOpen", flag, hold_open,
 		"With nothing to run, or after a clean exit, keep the container's namespaces, for "
 		"exec."),
@@ -327,6 +339,9 @@ const struct key keys_served[] = {
 		"Volumes, the store, logs, leases; /var/lib/berth. May be read-only."),
 	CONF("RunDir", str, run_dir, "What need not outlive the boot; /run/berth."),
 	CONF("LogDir", str, log_dir, "Logs of the containers; logs below StateDir=."),
+	CONF("StoreDir", str, store_dir,
+		"Images: see berth-image(1); store below StateDir=. Best a file system of its "
+		"own."),
 	CONF("LogLevel", choice, log_level,
 		"What berth itself says: err, warning, notice, info, debug; notice.",
 		.words = log_level_words),

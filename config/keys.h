@@ -72,7 +72,7 @@ struct key {
 
 /* [Supervisor] as berth.conf says it. */
 struct conf_draft {
-	struct draft_str state_dir, run_dir, log_dir;
+	struct draft_str state_dir, run_dir, log_dir, store_dir;
 	struct draft_choice log_level;
 	struct draft_list image_path; /* words, split at ":" later */
 	struct draft_choice default_restart;

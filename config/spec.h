@@ -97,6 +97,10 @@ struct container_spec {
 	const char *resolv_conf;
 
 	struct strv labels; /* "key=value" */
+
+	/* What the image says of itself, for people: no decision follows from it. */
+	struct strv image_labels;  /* "key=value" */
+	struct strv image_exposed; /* "80/tcp" */
 };
 
 #endif

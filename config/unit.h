@@ -87,6 +87,7 @@ struct supervisor_conf {
 	const char *state_dir;  /* /var/lib/berth */
 	const char *run_dir;    /* /run/berth */
 	const char *log_dir;    /* STATE_DIR/logs */
+	const char *store_dir;  /* STATE_DIR/store */
 	const char *log_level;  /* NULL: notice */
 	struct strv image_path; /* ImagePath= */
 	enum restart_policy default_restart;

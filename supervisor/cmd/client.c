@@ -10,6 +10,7 @@
 #include "config/unit.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/str.h"
 #include "supervisor/base/unixsock.h"
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
@@ -27,7 +28,8 @@ static const struct supervisor_conf *conf(void)
 	if (!set.conf.run_dir &&
 		(appliance_config(&dir, NULL) < 0 || unit_set_load_conf(&set, dir, NULL) < 0))
 		set.conf = (struct supervisor_conf){ .run_dir = "/run/berth",
-			.log_dir = "/var/lib/berth/logs" };
+			.log_dir = "/var/lib/berth/logs",
+			.store_dir = "/var/lib/berth/store" };
 	return &set.conf;
 }
 
@@ -39,6 +41,22 @@ const char *client_run_dir(void)
 const char *client_log_dir(void)
 {
 	return conf()->log_dir;
+}
+
+const char *client_store_dir(void)
+{
+	return conf()->store_dir;
+}
+
+const char *client_image_path(void)
+{
+	static char text[2048];
+	const struct strv *dirs = &conf()->image_path;
+	struct strbuf buf = STRBUF(text);
+
+	for (size_t i = 0; i < dirs->n; i++)
+		strbuf_add(&buf, "%s%s", i ? ":" : "", dirs->v[i]);
+	return text;
 }
 
 /* ---- the socket -------------------------------------------------------------------------------- */

@@ -17,9 +17,12 @@ struct client {
 };
 #define CLIENT_NONE ((struct client){ .sock = -1 })
 
-/* Of --run-dir, else of berth.conf, else /run/berth; the same for the logs. Never NULL. */
+/* Of --run-dir, else of berth.conf, else /run/berth; the same for the logs and the store. Never NULL. */
 const char *client_run_dir(void);
 const char *client_log_dir(void);
+const char *client_store_dir(void);
+/* ImagePath=, with ":" between the directories. */
+const char *client_image_path(void);
 
 /* Fails with a sentence for the user: "no supervisor answers on …: is 'berth supervise' running?". */
 int client_open(struct client *client, struct err *err);

@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 #include "config/print.h"
+#include "images/store.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/appliance.h"
+#include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/resident.h"
 #include "supervisor/cmd/terminal.h"
@@ -220,8 +222,9 @@ static int directory_make(struct run *run)
 	r = path_mkdirs(units, 0700);
 	if (r == 0)
 		r = put_file(units, "berth.conf",
-			"[Supervisor]\nStateDir=%s/state\nRunDir=%s/run\nLogDir=%s/logs\n",
-			run->dir, run->dir, run->dir);
+			"[Supervisor]\nStateDir=%s/state\nRunDir=%s/run\nLogDir=%s/logs\n"
+			"StoreDir=%s\nImagePath=%s\n",
+			run->dir, run->dir, run->dir, client_store_dir(), client_image_path());
 	if (r == 0 && !run->network)
 		r = put_file(units, "run.network",
 			"[Network]\nInterfaceName=br-run%u\nSubnet=10.%u.%u.0/24\n", net % 10000000,
@@ -422,6 +425,9 @@ static int run_made(struct run *run)
 	r = unit_set_load(&run->set, units, &err);
 	if (r < 0)
 		return cmd_fail(CMD_BERTH, "run: %s", err.text);
+	for (size_t i = 0; i < run->set.nunits; i++)
+		if (run->set.units[i].spec && run->set.units[i].spec->root.id)
+			store_hand_out(client_store_dir(), run->set.units[i].spec->root.id);
 	if (run->set.nerrors) {
 		(void)cmd_fail(0, "run: the options make this unit, which is not right:");
 		(void)fputs(run->unit, stderr);

@@ -9,6 +9,9 @@
 
 #include "tests/unit/unit_dir.h"
 
+#define STORE_ID   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define STORE_NAME "sha256:" STORE_ID "\n"
+
 #define WEB    "[Container]\nRootfs=./root\nExec=httpd -f\n"
 #define NATIVE "[Service]\nExecStart=/bin/true\n"
 
@@ -50,9 +53,34 @@ static const struct bad rows[] = {
 		{ { "web.container", "[Container]\nRootfs=./root.txt\n" }, { "root.txt", "x" } } },
 	{ "@/web.container: [Container] has neither Image= nor Rootfs=: add one of them\n",
 		{ { "web.container", "[Container]\nExec=true\n" } } },
-	{ "@/web.container:4: Image: docker.io/library/web:2 was not found; searched "
-	  "@/images/docker.io/library/web:2[.tar|.erofs|.squashfs]: put it there\n",
+	{ "@/web.container:4: Image: docker.io/library/web:2 was not found; searched the "
+	  "store @/state/store, @/images/docker.io/library/web:2[.tar|.erofs|.squashfs]: put it "
+	  "there: berth image import --name docker.io/library/web:2 FILE\n",
 		{ { "web.container", "[Container]\nExec=x\n\nImage=docker.io/library/web:2\n" } } },
+	{ "@/web.container:2: Image: docker.io/library/web:2 was not found; searched the store "
+	  "@/state/store, @/images/docker.io/library/web:2[.tar|.erofs|.squashfs]: it has "
+	  "localhost/web:2: write that, or: berth image tag localhost/web:2 "
+	  "docker.io/library/web:2\n",
+		{ { "web.container", "[Container]\nImage=docker.io/library/web:2\n" },
+			{ "state/store/names/localhost+web:2", STORE_NAME } } },
+	{ "@/web.container:2: Image: the image that localhost/web:2 names is not in @/state/store "
+	  "any more: import it again\n",
+		{ { "web.container", "[Container]\nImage=web:2\n" },
+			{ "state/store/names/localhost+web:2", STORE_NAME } } },
+	{ "@/web.container:2: Image: @/state/store/images/" STORE_ID
+	  "/layers is broken: import the "
+	  "image again\n",
+		{ { "web.container", "[Container]\nImage=web:2\n" },
+			{ "state/store/names/localhost+web:2", STORE_NAME },
+			{ "state/store/images/" STORE_ID "/layers", "x\n" } } },
+	{ "@/web.container:4: RootSize: the size of a directory on the disk cannot be limited: "
+	  "remove it, or write Persist=boot\n",
+		{ { "web.container",
+			"[Container]\nRootfs=./root\n[X-Berth]\nRootSize=1G\nPersist=permanent\n"
+			"[Container]\nExec=x\n" } } },
+	{ "@/web.container:6: Persist: with ReadOnly=yes nothing is written: remove one of them\n",
+		{ { "web.container", "[Container]\nRootfs=./root\nExec=x\nReadOnly=yes\n"
+				     "[X-Berth]\nPersist=boot\n" } } },
 	{ "@/web.container:2: Rootfs: Image= is set too (@/web.container:3): remove one of them\n",
 		{ { "web.container", "[Container]\nRootfs=./root\nImage=web\nExec=true\n" } } },
 	{ "@/web.container: Exec: nothing to run: the image names no program: add Exec=, or "

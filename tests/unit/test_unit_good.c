@@ -127,6 +127,52 @@ static void test_image_path(void **state)
 	unit_dir_close(&dir);
 }
 
+#define STORE_CHAIN "0123456789abcdef0123456789abcdef"
+#define STORE_ID    STORE_CHAIN STORE_CHAIN
+#define OTHER_CHAIN "fedcba9876543210fedcba9876543210"
+#define OTHER_ID    OTHER_CHAIN OTHER_CHAIN
+
+/* An image of layers and one that is a file system, in the store, before one of ImagePath=. */
+static void test_image_store(void **state)
+{
+	struct unit_dir dir;
+	const struct container_spec *spec;
+
+	(void)state;
+	LOAD(&dir, { "images/web.tar", "x" },
+		{ "state/store/names/localhost+web:latest", "sha256:" STORE_ID "\n" },
+		{ "state/store/names/localhost+fs:1",
+			"sha256:" OTHER_ID "\nsha256:" STORE_ID "\n" },
+		{ "state/store/images/" STORE_ID "/layers",
+			STORE_CHAIN " sha256:" STORE_ID " 10 2 sha256:" STORE_ID "\n" OTHER_CHAIN
+				    " sha256:" OTHER_ID " 10 2 sha256:" OTHER_ID "\n" },
+		{ "state/store/images/" STORE_ID "/config.json",
+			"{\"config\":{\"Entrypoint\":null,\"Cmd\":[\"c\"],\"Labels\":{\"a\":\"b "
+			"c\"},"
+			"\"ExposedPorts\":{\"80\":{},\"53/udp\":{}},\"Volumes\":{\"/data\":{}},"
+			"\"StopSignal\":\"SIGRTMIN+3\",\"User\":\"7:8\",\"WorkingDir\":\"/"
+			"srv\"}}" },
+		{ "state/store/images/" OTHER_ID "/root.img", "x" },
+		{ "web.container", "[Container]\nImage=web\n" },
+		{ "fs.container",
+			"[Container]\nImage=fs:1\nExec=x\n[X-Berth]\nPersist=permanent\n" },
+		{ "digest.container", "[Container]\nImage=a.b/c:1@sha256:" STORE_ID "\n" });
+	HAS(unit_dir_spec(&dir, "web"),
+		"root: layers @/state/store/layers\nimage: localhost/web:latest\nimage "
+		"content: " STORE_ID "\nlayer: " STORE_CHAIN "\nlayer: " OTHER_CHAIN "\nargv: c\n");
+	HAS(unit_dir_spec(&dir, "web"),
+		"image label: a=b c\nimage port: 80/tcp\nimage port: 53/udp\n");
+	HAS(unit_dir_spec(&dir, "web"), "cwd: /srv\n");
+	HAS(unit_dir_spec(&dir, "digest"), "image content: " STORE_ID "\n");
+	HAS(unit_dir_spec(&dir, "fs"), "root: file system image @/state/store/images/" OTHER_ID
+				       "/root.img\nimage: localhost/fs:1\nimage content: " OTHER_ID
+				       "\nkept: permanent @/state/upper/fs\n");
+	spec = unit_find(&dir.set, "fs")->spec;
+	assert_int_equal(spec->root.verify, VERIFY_NEVER);
+	assert_string_equal(spec->root.tag, "fedcba9876543210");
+	unit_dir_close(&dir);
+}
+
 static void test_network(void **state)
 {
 	struct unit_dir dir;
@@ -380,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_argv),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_image_path),
+		cmocka_unit_test(test_image_store),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_security_and_limits),
