@@ -15,6 +15,9 @@
 
 #define UNIT_NONE UINT32_MAX
 
+/* STATE_DIR/ports: "UNIT tcp|udp PORT HOST-PORT" a line, of the ports that berth has chosen. */
+enum { PORTS_FILE_MAX = 64 * 1024 };
+
 /* What an image says of itself; all empty when there is no file. */
 struct image_config {
 	const char *file; /* NULL: none was found */

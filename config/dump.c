@@ -117,14 +117,9 @@ static void net_print(const struct net_spec *net, FILE *out)
 			(void)fprintf(out, " %s", net_addr_print(&iface->addr6, true).text);
 		(void)fputs(iface->default_route ? " default\n" : "\n", out);
 	}
-	for (size_t i = 0; i < net->nports; i++) {
-		const struct net_port *port = &net->ports[i];
-
-		(void)fprintf(out, "port: %s:%u -> %u x%u %s\n",
-			port->host_addr.family ? net_addr_print(&port->host_addr, false).text : "*",
-			port->host_port, port->port, port->count,
-			port->protocol == 17 ? "udp" : "tcp");
-	}
+	for (size_t i = 0; i < net->nports; i++)
+		(void)fprintf(out, "port: %s of %s\n", net_port_print(&net->ports[i]).text,
+			net_addr_print(&net->ports[i].addr, false).text);
 }
 
 static void process_print(const struct process_spec *process, FILE *out)

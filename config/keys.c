@@ -160,9 +160,11 @@ const struct key keys_served[] = {
 	CONTAINER("DNSSearch", lines, dns_search, "A search domain for resolv.conf."),
 	CONTAINER("AddHost", lines, add_host, "NAME:ADDRESS, one more line of /etc/hosts."),
 	CONTAINER("PublishPort", lines, publish_port,
-		"[[ADDRESS:]HOSTPORT:]PORT[/udp], also ranges: what arrives at the host goes to "
-		"the "
-		"container."),
+		"[IP:][HOST:]PORT[/tcp|udp] or ranges of the same length: the host's port leads to "
+		"the container's. Without IP: on every address of the host, by IPv4 and IPv6 as "
+		"the container has them, loopback included. Without HOST: a port from 61000 on, "
+		"kept over restarts; \"berth port\" prints it. The container sees who asks, but "
+		"for the host's loopback and its own siblings, which come from the gateway."),
 	CONTAINER("Volume", lines, volume,
 		"SOURCE:TARGET[:OPTIONS]: a host path, NAME.volume, or a plain name (the volume is "
 		"made). Options: ro, rw, U, noexec, nosuid, nodev, rbind, rshared, rslave, "

@@ -1,11 +1,11 @@
-/* The addresses that were given out, kept for the next start. */
+/* The addresses and ports that were given out, kept for the next start. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "config/unit.h"
-#include "netns/net.h"
+#include "config/build.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
@@ -65,6 +65,47 @@ static int network_store(
 	return file_replace_at(dirfd, bridge->name, text, (size_t)n, 0644, 1);
 }
 
+/* A line has one port for both families: it is written once. */
+static void ports_text(const struct unit_set *set, struct strbuf *text)
+{
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct unit *unit = &set->units[i];
+
+		for (size_t k = 0; unit->spec && k < unit->spec->net.nports; k++) {
+			const struct net_port *port = &unit->spec->net.ports[k];
+			const struct net_port *last = k ? port - 1 : NULL;
+
+			if (!port->chosen || (last && last->host_port == port->host_port &&
+						     last->protocol == port->protocol))
+				continue;
+			strbuf_add(text, "%s %s %u %u\n", unit->stem,
+				port->protocol == IPPROTO_UDP ? "udp" : "tcp", port->port,
+				port->host_port);
+		}
+	}
+}
+
+static int ports_store(const struct unit_set *set, struct err *err)
+{
+	struct arena tmp = { 0 };
+	struct strbuf text = { arena_alloc(&tmp, PORTS_FILE_MAX), PORTS_FILE_MAX, 0, false };
+	char *old = arena_alloc(&tmp, PORTS_FILE_MAX);
+	own_fd dir = open(set->conf.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = dir < 0 ? -errno : text.text && old ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		ports_text(set, &text);
+		if (file_read_at(dir, "ports", old, PORTS_FILE_MAX) < 0)
+			old[0] = '\0';
+		if (text.cut)
+			r = -ENOSPC;
+		else if (strcmp(old, text.text) != 0)
+			r = file_replace_at(dir, "ports", text.text, text.used, 0644, 1);
+	}
+	arena_done(&tmp);
+	return r < 0 ? err_sys(err, -r, "write %s/ports", set->conf.state_dir) : 0;
+}
+
 int unit_set_store_leases(const struct unit_set *set, struct err *err)
 {
 	char path[4096];
@@ -88,5 +129,5 @@ int unit_set_store_leases(const struct unit_set *set, struct err *err)
 		if (r < 0)
 			return err_sys(err, -r, "write %s/%s", path, set->bridges[i]->name);
 	}
-	return 0;
+	return ports_store(set, err);
 }

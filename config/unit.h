@@ -139,7 +139,8 @@ int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err 
 void unit_set_done(struct unit_set *set);
 
 /*
- * unit_set_store_leases - STATE_DIR/leases/NETWORK says who has which address
+ * unit_set_store_leases - STATE_DIR/leases/NETWORK says who has which address, STATE_DIR/ports who
+ *                         has which chosen port
  *
  * Needs: a set without errors that is now in force. Gives: one file for each network, replaced as a
  *        whole and only when it changes; units that are gone are gone from it.

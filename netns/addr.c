@@ -1,10 +1,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "netns/net.h"
 #include "supervisor/base/num.h"
+#include "supervisor/base/str.h"
 
 static unsigned addr_bits(uint8_t family)
 {
@@ -43,6 +45,25 @@ struct net_addr_text net_addr_print(const struct net_addr *addr, bool with_prefi
 	n = strlen(ret.text);
 	if (with_prefix)
 		(void)snprintf(ret.text + n, sizeof ret.text - n, "/%u", addr->prefix);
+	return ret;
+}
+
+struct net_port_text net_port_print(const struct net_port *port)
+{
+	struct net_port_text ret = { "" };
+	struct strbuf buf = STRBUF(ret.text);
+	struct net_addr host = port->host_addr;
+	bool six = port->addr.family == AF_INET6;
+
+	host.family = port->addr.family;
+	strbuf_add(&buf, "%s%s%s:%u", six ? "[" : "", net_addr_print(&host, false).text,
+		six ? "]" : "", port->host_port);
+	if (port->count > 1)
+		strbuf_add(&buf, "-%u", port->host_port + port->count - 1U);
+	strbuf_add(&buf, "->%u", port->port);
+	if (port->count > 1)
+		strbuf_add(&buf, "-%u", port->port + port->count - 1U);
+	strbuf_add(&buf, "/%s", port->protocol == IPPROTO_UDP ? "udp" : "tcp");
 	return ret;
 }
 

@@ -15,6 +15,11 @@ struct net_addr_text {
 };
 /* With the prefix length when it is a subnet's, i.e. `with_prefix`. "" for an absent address. */
 struct net_addr_text net_addr_print(const struct net_addr *addr, bool with_prefix);
+struct net_port_text {
+	char text[96];
+};
+/* As podman prints it: "0.0.0.0:8080->80/tcp", "[::1]:8000-8009->8000-8009/udp". */
+struct net_port_text net_port_print(const struct net_port *port);
 /* The same family, bytes and prefix. */
 bool net_addr_equal(const struct net_addr *a, const struct net_addr *b);
 /* Do two subnets share an address? */
@@ -45,7 +50,8 @@ int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, str
  *        router advertisements) and, when there are ports, route_localnet on our bridges, guarded.
  *        Networks do not reach each other or, when internal, the outside; nobody outside reaches a
  *        container but by its published ports. A firewall of somebody else's that drops forwarded
- *        packets stays in force. IPv6 ports do not answer on ::1 (refused, not silent).
+ *        packets stays in force. Where br_netfilter looks at IPv6 (bridge-nf-call-ip6tables), ports
+ *        do not answer on ::1 (refused, not silent).
  *        With nothing to say (no bridge) the table is removed and no sysctl is touched.
  * Fails: -EOPNOTSUPP and others: the text names what the kernel lacks. -EEXIST: a port twice.
  */

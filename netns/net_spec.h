@@ -43,6 +43,7 @@ struct net_port {
 	uint16_t host_port, port;
 	uint16_t count;       /* of a range, at least 1 */
 	struct net_addr addr; /* of the container; the same family as host_addr */
+	bool chosen;          /* nobody wrote host_port: it is kept with the leases */
 };
 
 enum net_mode { NET_PRIVATE, NET_HOST, NET_NONE, NET_CONTAINER };

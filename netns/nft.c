@@ -239,7 +239,7 @@ void nft_load_payload(
 	expr_end(nft, expr);
 }
 
-void nft_lookup(struct nft *nft, const struct nft_set *set)
+static void lookup(struct nft *nft, const struct nft_set *set, uint32_t flags)
 {
 	struct expr expr = expr_begin(nft, "lookup");
 
@@ -248,7 +248,19 @@ void nft_lookup(struct nft *nft, const struct nft_set *set)
 	put_u32(nft, NFTA_LOOKUP_SREG, NFT_REG_1);
 	if (set->data_size)
 		put_u32(nft, NFTA_LOOKUP_DREG, NFT_REG_1);
+	if (flags)
+		put_u32(nft, NFTA_LOOKUP_FLAGS, flags);
 	expr_end(nft, expr);
+}
+
+void nft_lookup(struct nft *nft, const struct nft_set *set)
+{
+	lookup(nft, set, 0);
+}
+
+void nft_lookup_not(struct nft *nft, const struct nft_set *set)
+{
+	lookup(nft, set, NFT_LOOKUP_F_INV);
 }
 
 static void compare(struct nft *nft, enum nft_cmp_ops op, const void *data, size_t size)
@@ -291,10 +303,10 @@ void nft_match_ifname(struct nft *nft, enum nft_meta_keys key, bool equal, const
 	compare(nft, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, name, sizeof name);
 }
 
-void nft_match_ifset(struct nft *nft, enum nft_meta_keys key, const struct nft_set *set)
+void nft_match_ifset(struct nft *nft, enum nft_meta_keys key, bool in, const struct nft_set *set)
 {
 	nft_load_meta(nft, key, NFT_REG_1);
-	nft_lookup(nft, set);
+	lookup(nft, set, in ? 0 : NFT_LOOKUP_F_INV);
 }
 
 void nft_match_subnet(struct nft *nft, bool source, const struct net_addr *subnet)

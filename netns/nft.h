@@ -76,11 +76,14 @@ void nft_rule_end(struct nft *nft);
 void nft_load_meta(struct nft *nft, enum nft_meta_keys key, uint32_t reg);
 void nft_load_payload(
 	struct nft *nft, enum nft_payload_bases base, uint32_t offset, uint32_t size, uint32_t reg);
+/* A map's value goes to NFT_REG_1. */
 void nft_lookup(struct nft *nft, const struct nft_set *set);
+/* Goes on when the key is not in the set. */
+void nft_lookup_not(struct nft *nft, const struct nft_set *set);
 
 void nft_match_family(struct nft *nft, uint8_t family);
 void nft_match_ifname(struct nft *nft, enum nft_meta_keys key, bool equal, const char *ifname);
-void nft_match_ifset(struct nft *nft, enum nft_meta_keys key, const struct nft_set *set);
+void nft_match_ifset(struct nft *nft, enum nft_meta_keys key, bool in, const struct nft_set *set);
 /* The packet's source is in the subnet (or its destination), its family included. */
 void nft_match_subnet(struct nft *nft, bool source, const struct net_addr *subnet);
 /* Any of the bits of ct state, ct status. */

@@ -2,12 +2,12 @@
  *
  *	guard        nobody on a bridge reaches the host's loopback, which route_localnet would allow
  *	prerouting   what arrives for an address of the host goes through `publish`
- *	output       so does what the host itself sends to its own addresses, 127.0.0.1 included, ::1 not
+ *	output       so does what the host itself sends to its own addresses, 127.0.0.1 and ::1 included
  *	publish      looks (address, protocol, port) up in maps: the same cost for 1 and 1000 ports
  *	postrouting  containers leave under the host's address; a container that reaches a sibling (or
  *	             itself) by a published port comes from the gateway, else the answer would take the
- *	             short way and not be translated back; and what comes from 127.0.0.1 gets the
- *	             bridge's address
+ *	             short way and not be translated back; and what comes from 127.0.0.1 or ::1 gets
+ *	             the bridge's address. Everybody else is seen under his own
  *	forward      answers and published ports pass; otherwise networks do not see each other, nobody
  *	             outside reaches a container, and an internal network does not reach outside
  *
@@ -16,10 +16,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "netns/link.h"
 #include "netns/net.h"
 #include "netns/netns.h"
 #include "netns/nft.h"
@@ -71,6 +73,7 @@ struct ruleset {
 	bool four, six; /* some bridge has this family */
 	bool internal;  /* some bridge is internal */
 	bool routed;    /* something is to be forwarded at all */
+	bool loop6;     /* ports answer on ::1 */
 };
 
 static bool port_is_in(const struct net_port *port, const struct port_map *map)
@@ -169,7 +172,7 @@ static void write_guard(struct ruleset *rules)
 	/* Priority raw: before a connection's answer is translated back to 127.0.0.1. */
 	nft_chain_add(nft, "guard", "filter", NF_INET_PRE_ROUTING, -300);
 	nft_rule_begin(nft, "guard");
-	nft_match_ifset(nft, NFT_META_IIFNAME, &set_bridges);
+	nft_match_ifset(nft, NFT_META_IIFNAME, true, &set_bridges);
 	nft_match_subnet(nft, false, &loopback4);
 	nft_verdict(nft, NF_DROP, NULL);
 	nft_rule_end(nft);
@@ -191,12 +194,14 @@ static void write_nat(struct ruleset *rules)
 			write_publish(rules, &port_maps[i]);
 	for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
 		nft_chain_add(nft, doors[i].name, "nat", doors[i].hook, -100);
-		/* IPv6 has no route_localnet: refused at once is better than no answer, and who asks
-		 * for "localhost" then tries 127.0.0.1. */
-		nft_rule_begin(nft, doors[i].name);
-		nft_match_subnet(nft, false, &loopback6);
-		nft_verdict(nft, NFT_RETURN, NULL);
-		nft_rule_end(nft);
+		/* Refused at once is better than no answer, and who asks for "localhost" then tries
+		 * 127.0.0.1. */
+		if (!rules->loop6) {
+			nft_rule_begin(nft, doors[i].name);
+			nft_match_subnet(nft, false, &loopback6);
+			nft_verdict(nft, NFT_RETURN, NULL);
+			nft_rule_end(nft);
+		}
 		nft_rule_begin(nft, doors[i].name);
 		nft_match_local(nft);
 		nft_verdict(nft, NFT_GOTO, "publish");
@@ -209,22 +214,30 @@ static void write_masquerade(
 {
 	struct nft *nft = &rules->nft;
 
-	if (!subnet->family)
+	if (!subnet->family || bridge->internal)
 		return;
-	if (!bridge->internal) {
-		nft_rule_begin(nft, "postrouting");
-		nft_match_subnet(nft, true, subnet);
-		nft_match_ifname(nft, NFT_META_OIFNAME, false, bridge->ifname);
-		nft_masquerade(nft);
-		nft_rule_end(nft);
-	}
+	nft_rule_begin(nft, "postrouting");
+	nft_match_subnet(nft, true, subnet);
+	nft_match_ifset(nft, NFT_META_OIFNAME, false, &set_bridges);
+	nft_masquerade(nft);
+	nft_rule_end(nft);
 	if (rules->nports) {
 		nft_rule_begin(nft, "postrouting");
 		nft_match_subnet(nft, true, subnet);
+		nft_match_ifname(nft, NFT_META_OIFNAME, true, bridge->ifname);
 		nft_match_ct(nft, NFT_CT_STATUS, IPS_DST_NAT);
 		nft_masquerade(nft);
 		nft_rule_end(nft);
 	}
+}
+
+static void write_from_loopback(struct nft *nft, const struct net_addr *loopback)
+{
+	nft_rule_begin(nft, "postrouting");
+	nft_match_subnet(nft, true, loopback);
+	nft_match_ifset(nft, NFT_META_OIFNAME, true, &set_bridges);
+	nft_masquerade(nft);
+	nft_rule_end(nft);
 }
 
 static void write_postrouting(struct ruleset *rules)
@@ -232,13 +245,10 @@ static void write_postrouting(struct ruleset *rules)
 	struct nft *nft = &rules->nft;
 
 	nft_chain_add(nft, "postrouting", "nat", NF_INET_POST_ROUTING, 100);
-	if (rules->nports && rules->four) {
-		nft_rule_begin(nft, "postrouting");
-		nft_match_subnet(nft, true, &loopback4);
-		nft_match_ifset(nft, NFT_META_OIFNAME, &set_bridges);
-		nft_masquerade(nft);
-		nft_rule_end(nft);
-	}
+	if (rules->nports && rules->four)
+		write_from_loopback(nft, &loopback4);
+	if (rules->loop6)
+		write_from_loopback(nft, &loopback6);
 	for (size_t i = 0; i < rules->nbridges; i++) {
 		write_masquerade(rules, rules->bridges[i], &rules->bridges[i]->subnet4);
 		write_masquerade(rules, rules->bridges[i], &rules->bridges[i]->subnet6);
@@ -271,12 +281,12 @@ static void write_forward(struct ruleset *rules)
 	nft_verdict(nft, NF_ACCEPT, NULL);
 	nft_rule_end(nft);
 	nft_rule_begin(nft, "forward");
-	nft_match_ifset(nft, NFT_META_OIFNAME, &set_bridges);
+	nft_match_ifset(nft, NFT_META_OIFNAME, true, &set_bridges);
 	nft_verdict(nft, NF_DROP, NULL);
 	nft_rule_end(nft);
 	if (rules->internal) {
 		nft_rule_begin(nft, "forward");
-		nft_match_ifset(nft, NFT_META_IIFNAME, &set_internal);
+		nft_match_ifset(nft, NFT_META_IIFNAME, true, &set_internal);
 		nft_verdict(nft, NF_DROP, NULL);
 		nft_rule_end(nft);
 	}
@@ -307,6 +317,54 @@ static int keep_router_advertisements(struct err *err)
 	return r;
 }
 
+/* IPv6 has no route_localnet and needs none but this: an answer to ::1, translated back on the bridge
+ * it came in by, is taken there only by a local route of that device. Nobody on the bridge gains by
+ * it: what arrives for ::1 from a wire is dropped before any rule (ip6_rcv).
+ *
+ * Where br_netfilter translates before that, in the bridge, the answer would be dropped so too. */
+static bool loopback6_works(void)
+{
+	char on[8];
+
+	return file_read_at(-1, "/proc/sys/net/bridge/bridge-nf-call-ip6tables", on, sizeof on) <=
+		       0 ||
+	       on[0] == '0';
+}
+
+enum { LOOPBACK_METRIC = 4096 }; /* after the route of lo */
+
+static int loopback6_routes(const struct ruleset *rules, struct err *err)
+{
+	own_rtnl nl = { 0 };
+	int r = rtnl_open(&nl, -1, NETLINK_ROUTE, err);
+
+	for (size_t i = 0; r == 0 && i < rules->nbridges; i++) {
+		const struct rtmsg info = {
+			.rtm_family = AF_INET6,
+			.rtm_dst_len = 128,
+			.rtm_table = RT_TABLE_LOCAL,
+			.rtm_protocol = RTPROT_STATIC,
+			.rtm_type = RTN_LOCAL,
+		};
+		struct link_info link;
+
+		if (!rules->bridges[i]->subnet6.family || rules->bridges[i]->internal)
+			continue;
+		link_ask(&nl, rules->bridges[i]->ifname, &link);
+		r = rtnl_commit(&nl, err);
+		if (r < 0 || !link.found)
+			continue;
+		rtnl_begin(&nl, RTM_NEWROUTE, NLM_F_CREATE, &info, sizeof info,
+			"let answers to ::1 in by %s", link.name);
+		rtnl_put(&nl, RTA_DST, loopback6.bytes, sizeof loopback6.bytes);
+		rtnl_u32(&nl, RTA_OIF, (uint32_t)link.ifindex);
+		rtnl_u32(&nl, RTA_PRIORITY, LOOPBACK_METRIC);
+		rtnl_allow(&nl, EEXIST);
+		r = rtnl_commit(&nl, err);
+	}
+	return r;
+}
+
 static int write_sysctls(const struct ruleset *rules, struct err *err)
 {
 	int r = 0;
@@ -320,7 +378,9 @@ static int write_sysctls(const struct ruleset *rules, struct err *err)
 	if (r < 0 || !rules->routed || !rules->six)
 		return r;
 	r = keep_router_advertisements(err);
-	return r < 0 ? r : netns_sysctl("1", err, "ipv6/conf/all/forwarding");
+	if (r == 0)
+		r = netns_sysctl("1", err, "ipv6/conf/all/forwarding");
+	return r == 0 && rules->loop6 ? loopback6_routes(rules, err) : r;
 }
 
 static int check_ports(const struct ruleset *rules, struct err *err)
@@ -356,6 +416,8 @@ static void rules_learn(struct ruleset *rules)
 		rules->internal = rules->internal || bridge->internal;
 		rules->routed = rules->routed || !bridge->internal;
 	}
+	for (size_t i = 0; i < rules->nports && !rules->loop6; i++)
+		rules->loop6 = rules->ports[i].addr.family == AF_INET6 && loopback6_works();
 }
 
 /* Created, so that it can be deleted; deleted, so that nothing of it stays; created anew. In one

@@ -1,7 +1,6 @@
 #include "supervisor/core/control_json.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,27 +58,13 @@ static json_t *addresses_json(const struct net_spec *net)
 	return array;
 }
 
-/* As podman prints it: "127.0.0.1:8080->80/tcp". */
 static json_t *ports_json(const struct net_spec *net)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < net->nports; i++) {
-		const struct net_port *p = &net->ports[i];
-		char text[160];
-		struct strbuf buf = STRBUF(text);
-
-		strbuf_add(&buf, "%s:%u",
-			p->host_addr.family ? net_addr_print(&p->host_addr, false).text : "0.0.0.0",
-			p->host_port);
-		if (p->count > 1)
-			strbuf_add(&buf, "-%u", p->host_port + p->count - 1U);
-		strbuf_add(&buf, "->%u", p->port);
-		if (p->count > 1)
-			strbuf_add(&buf, "-%u", p->port + p->count - 1U);
-		strbuf_add(&buf, "/%s", p->protocol == IPPROTO_UDP ? "udp" : "tcp");
-		(void)json_array_append_new(array, json_string(text));
-	}
+	for (size_t i = 0; i < net->nports; i++)
+		(void)json_array_append_new(
+			array, json_string(net_port_print(&net->ports[i]).text));
 	return array;
 }
 

@@ -135,8 +135,30 @@ static const struct bad rows[] = {
 	  "(@/a.container:4): change one of them\n",
 		{ { "a.container", WEB "PublishPort=127.0.0.1:8080-8083:80-83\n" },
 			{ "b.container", WEB "PublishPort=8083:80\n" } } },
-	{ "@/a.container:4: PublishPort: \"80\" leaves the host's port to chance: write 80:80\n",
-		{ { "a.container", WEB "PublishPort=80\n" } } },
+	{ "@/b.container:4: PublishPort: port 8083/tcp of the host is asked for by a.container too "
+	  "(@/a.container:4): change one of them\n",
+		{ { "a.container", WEB "PublishPort=127.0.0.1:8083:80\n" },
+			{ "b.container", WEB "PublishPort=0.0.0.0:8083:80\n" } } },
+	{ "@/a.container:5: warning: PublishPort: port 8080/tcp is published by line 4 too: remove "
+	  "one\n",
+		{ { "a.container", WEB "PublishPort=8080:80\nPublishPort=0.0.0.0:8080:80\n" } } },
+	{ "@/a.container:4: PublishPort: \"[10.0.0.1:80:80\" is not [IP:][HOST:]PORT[/tcp|/udp]\n",
+		{ { "a.container", WEB "PublishPort=[10.0.0.1:80:80\n" } } },
+	{ "@/a.container:4: PublishPort: \"80:0\": ports are 1 to 65535, and two ranges equally "
+	  "long\n",
+		{ { "a.container", WEB "PublishPort=80:0\n" } } },
+	{ "@/a.container:4: PublishPort: \"65535-65536\": ports are 1 to 65535, and two ranges "
+	  "equally long\n",
+		{ { "a.container", WEB "PublishPort=65535-65536\n" } } },
+	{ "@/a.container:4: PublishPort: no port is left to choose: write HOST:PORT\n",
+		{ { "a.container", WEB "PublishPort=1-9999\n" } } },
+	{ "@/a.container:4: PublishPort: the container has no IPv6 address: add IPv6=yes to its "
+	  ".network\n",
+		{ { "a.container", WEB "PublishPort=[::]:80:80\n" } } },
+	{ "@/a.container:5: PublishPort: the container is on internal networks only, which nobody "
+	  "outside reaches: add a Network= that is not Internal=\n",
+		{ { "a.container", WEB "Network=in.network\nPublishPort=80:80\n" },
+			{ "in.network", "[Network]\nInternal=yes\n" } } },
 	{ "@/a.container:4: Network: there is no network lan.network: add the file lan.network, or "
 	  "write "
 	  "host, none, OTHER.container\n",

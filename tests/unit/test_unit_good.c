@@ -348,6 +348,46 @@ static void test_leases(void **state)
 }
 
 /* A comment, another order or a new sibling changes no hash; a value does. */
+/* A port that nobody wrote is the same for both families, is kept when somebody else comes who would
+ * hash to it, and gives way to one that is written. */
+static void test_chosen_ports(void **state)
+{
+	static const char lan[] = "[Network]\nSubnet=10.9.0.0/24\nIPv6=yes\n";
+	const struct net_port *ports;
+	struct unit_dir dir;
+	uint16_t chosen;
+	char text[64];
+
+	(void)state;
+	LOAD(&dir, { "lan.network", lan },
+		{ "web.container",
+			WEB "Network=lan.network\nPublishPort=80\nPublishPort=0:53/udp\n" });
+	ports = find(&dir, "web")->spec->net.ports;
+	assert_int_equal(find(&dir, "web")->spec->net.nports, 4);
+	chosen = ports[0].host_port;
+	assert_in_range(chosen, 61000, 65535);
+	assert_int_equal(ports[0].addr.family, AF_INET);
+	assert_int_equal(ports[1].addr.family, AF_INET6);
+	assert_int_equal(ports[1].host_port, chosen);
+	assert_int_equal(ports[2].protocol, 17);
+	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
+
+	/* Another one has the record of that very port: who is on record keeps it. */
+	(void)snprintf(text, sizeof text, "aaa tcp 80 %u\n", chosen);
+	unit_dir_write(&dir, "state/ports", text);
+	unit_dir_write(&dir, "aaa.container", WEB "Network=lan.network\nPublishPort=:80\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_equal(find(&dir, "aaa")->spec->net.ports[0].host_port, chosen);
+	assert_int_not_equal(find(&dir, "web")->spec->net.ports[0].host_port, chosen);
+
+	(void)snprintf(text, sizeof text, WEB "PublishPort=%u:80\n", chosen);
+	unit_dir_write(&dir, "fix.container", text);
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_equal(dir.set.nerrors, 0);
+	assert_int_not_equal(find(&dir, "aaa")->spec->net.ports[0].host_port, chosen);
+	unit_dir_close(&dir);
+}
+
 static void test_hash(void **state)
 {
 	struct unit_dir dir;
@@ -433,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_graph),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_leases),
+		cmocka_unit_test(test_chosen_ports),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_cat),
 		cmocka_unit_test(test_no_directory),

@@ -1,0 +1,239 @@
+#!/usr/bin/env bats
+# Published ports: on both families from everywhere they are meant to answer, chosen by berth, and
+# beside the rules of others (a strict nft firewall, one of iptables-nft, podman with netavark).
+# Costs about 12 seconds.
+# shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
+load ../lib/system.bash
+
+prepare() {
+	need_root_fs busybox
+	# Where br_netfilter is on for IPv6, ::1 is refused: that is tests/suite/20-netns's.
+	sysctl -qw net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null || true
+	unit lan.network <<-EOT
+		[Network]
+		Subnet=10.71.0.0/24
+		Subnet=fd00:71::/64
+	EOT
+}
+
+# web NAME LINE…: a server on the network that answers with its name
+web() {
+	local name=$1
+	shift
+	mkdir -p "$BATS_TEST_TMPDIR/www.$name"
+	echo "$name" >"$BATS_TEST_TMPDIR/www.$name/index.html"
+	{
+		printf '[Container]\nRootfs=%s\nExec=httpd -f -p 80 -h /www\nNetwork=lan.network\n' "$ROOTS/busybox"
+		# Its httpd does not heed SIGTERM.
+		printf 'StopSignal=SIGKILL\nVolume=%s:/www:ro\n' "$BATS_TEST_TMPDIR/www.$name"
+		printf '%s\n' "$@" '[Install]' 'WantedBy=default.target'
+	} >"$UNITS/$name.container"
+}
+
+# outside ADDRESS…: a machine on the wire up0 - eth0, and the host's addresses there
+outside() {
+	unshare -n sleep 300 3>&- 4>&- &
+	OUTSIDE=$!
+	wait_until 5 other_namespace
+	ip link add up0 type veth peer name eth0 netns "$OUTSIDE"
+	ip addr add 192.0.2.1/24 dev up0
+	ip -6 addr add fd00:99::1/64 dev up0 nodad
+	ip link set up0 up
+	beyond ip addr add 192.0.2.9/24 dev eth0
+	beyond ip -6 addr add fd00:99::9/64 dev eth0 nodad
+	beyond ip link set eth0 up
+}
+other_namespace() { [ "$(readlink "/proc/$OUTSIDE/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+beyond() { nsenter -t "$OUTSIDE" -n "$@"; }
+
+finish() {
+	[ -z "${OUTSIDE:-}" ] || kill "$OUTSIDE"
+	ip link del up0 2>/dev/null || true
+	if declare -F podman_end >/dev/null; then podman_end; fi
+	nft flush ruleset
+}
+
+# hears WANTED COMMAND…: curl, run by COMMAND, hears the server of that name
+hears() {
+	local wanted=$1
+	shift
+	[ "$("$@" 2>&1)" = "$wanted" ] || {
+		echo "wanted: $wanted; $* said: $("$@" 2>&1)"
+		return 1
+	}
+}
+get() { curl -fsS --max-time 3 "http://$1/"; }
+up() { wait_until 5 get "$1" >/dev/null 2>&1; }
+
+@test "one line answers on both families: outside, host, loopback, itself, a sibling" {
+	web one PublishPort=8080:80
+	web two PublishPort=8090:80
+	outside
+	run -0 berth check "$UNITS"
+	start_supervise
+	wait_for ready one
+	wait_for ready two
+	up 127.0.0.1:8080
+	for to in 192.0.2.1 '[fd00:99::1]'; do
+		hears one beyond curl -fsS --max-time 3 "http://$to:8080/"
+		hears one get "$to:8080"
+		hears one inside one curl -fsS --max-time 3 "http://$to:8080/"
+		hears one inside two curl -fsS --max-time 3 "http://$to:8080/"
+		hears two beyond curl -fsS --max-time 3 "http://$to:8090/"
+	done
+	hears one get 127.0.0.1:8080
+	hears one get '[::1]:8080'
+	hears one get localhost:8080
+	run -0 berth port one
+	[ "$output" = "80/tcp -> 0.0.0.0:8080"$'\n'"80/tcp -> [::]:8080" ]
+	# To everybody else they are closed.
+	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:80/
+	# A restart, by kill and of the supervisor, keeps them.
+	berth restart one
+	up 192.0.2.1:8080
+	end_supervise
+	hears one get '[::1]:8080'
+	start_supervise
+	hears one beyond curl -fsS --max-time 3 'http://[fd00:99::1]:8080/'
+}
+
+@test "one address of one family answers there alone" {
+	web one 'PublishPort=[::1]:8080:80' PublishPort=192.0.2.1:8081:80
+	outside
+	start_supervise
+	wait_for ready one
+	up '[::1]:8080'
+	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8081/
+	run ! get 127.0.0.1:8080
+	run ! get 127.0.0.1:8081
+	run ! beyond curl -fsS --max-time 1 'http://[fd00:99::1]:8080/'
+}
+
+@test "a port that berth chooses is printed, answers, and stays when other units come" {
+	web one PublishPort=80
+	start_supervise
+	wait_for ready one
+	run -0 berth port one 80
+	chosen=${lines[0]##*:}
+	[ "$chosen" -ge 61000 ]
+	up "127.0.0.1:$chosen"
+	hears one get "127.0.0.1:$chosen"
+	run -1 berth port one 81
+	has "port 81 is not published"
+	end_supervise
+	grep -qx "one tcp 80 $chosen" "$STATE/ports"
+	for name in a b c; do web $name PublishPort=:80; done
+	start_supervise
+	wait_for ready c
+	run -0 berth port one 80/tcp
+	[ "${lines[0]}" = "0.0.0.0:$chosen" ]
+	hears one get "127.0.0.1:$chosen"
+}
+
+# Theirs is the same before and after; what it drops stays dropped, and a line in it opens our ports.
+foreign_stays() { # NAME-OF-LISTING COMMAND…
+	local file=$BATS_TEST_TMPDIR/$1
+	shift
+	"$@" | sed 's/packets [0-9]* bytes [0-9]*//; s/\[[0-9]*:[0-9]*\]//; /^#/d' >"$file.now"
+	[ -e "$file" ] || cp "$file.now" "$file"
+	diff "$file" "$file.now"
+}
+
+@test "a host with a strict nft ruleset: untouched, obeyed, and opened by one line" {
+	web one PublishPort=8080:80
+	outside
+	nft -f - <<-EOT
+		table inet firewall {
+			chain input { type filter hook input priority 0; policy drop;
+				ct state established,related accept; iif lo accept; meta l4proto ipv6-icmp accept; }
+			chain forward { type filter hook forward priority 0; policy drop;
+				ct state established,related accept; }
+		}
+	EOT
+	foreign_stays strict nft list table inet firewall
+	start_supervise
+	wait_for ready one
+	# Nothing is forwarded: the host itself has not asked through it.
+	up 127.0.0.1:8080
+	hears one get 127.0.0.1:8080
+	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
+	foreign_stays strict nft list table inet firewall
+	nft add rule inet firewall forward ct status dnat accept
+	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
+	hears one beyond curl -fsS --max-time 3 'http://[fd00:99::1]:8080/'
+	stop_supervise
+	nft list tables | grep -q firewall
+	run ! grep -q berth <<<"$(nft list tables)"
+}
+
+@test "a host with an iptables-nft firewall: untouched, obeyed, and opened by one line" {
+	command -v iptables-nft >/dev/null || skip "there is no iptables-nft"
+	web one PublishPort=8080:80
+	outside
+	iptables-nft -P FORWARD DROP
+	iptables-nft -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+	iptables-nft -t nat -A PREROUTING -p tcp --dport 9999 -j REDIRECT --to-ports 22
+	foreign_stays iptables iptables-save
+	start_supervise
+	wait_for ready one
+	up 127.0.0.1:8080
+	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
+	foreign_stays iptables iptables-save
+	iptables-nft -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT
+	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
+}
+
+# ---- podman with netavark beside --------------------------------------------------------------
+
+pm() {
+	CONTAINERS_CONF=$BATS_TEST_TMPDIR/containers.conf podman --root "$BATS_TEST_TMPDIR/p" \
+		--runroot "$BATS_TEST_TMPDIR/pr" --storage-driver vfs \
+		--network-config-dir "$BATS_TEST_TMPDIR/net" "$@" 3>&- 4>&-
+}
+podman_end() {
+	[ -e "$BATS_TEST_TMPDIR/p" ] || return 0
+	pm rm -f -t 0 theirs >/dev/null 2>&1
+	ip link del podman0 2>/dev/null
+	umount -l /run/netns 2>/dev/null
+	return 0
+}
+both() {
+	hears one get 127.0.0.1:8080
+	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
+	hears theirs get 127.0.0.1:7070
+	hears theirs beyond curl -fsS --max-time 3 http://192.0.2.1:7070/
+}
+
+@test "podman with netavark beside: both ports answer while each restarts, and after a reload" {
+	command -v podman >/dev/null || skip "there is no podman"
+	[ -x /usr/lib/podman/netavark ] || skip "there is no netavark"
+	web one PublishPort=8080:80
+	outside
+	mkdir -p "$BATS_TEST_TMPDIR"/{p,pr,net,root}
+	printf '[network]\nnetwork_backend="netavark"\n[engine]\ncgroup_manager="cgroupfs"\nevents_logger="none"\n' \
+		>"$BATS_TEST_TMPDIR/containers.conf"
+	cp -a "$ROOTS/busybox/." "$BATS_TEST_TMPDIR/root/"
+	mkdir -p "$BATS_TEST_TMPDIR/root/www"
+	echo theirs >"$BATS_TEST_TMPDIR/root/www/index.html"
+	pm run -d --name theirs --cgroups=disabled -p 7070:80 \
+		--rootfs "$BATS_TEST_TMPDIR/root" httpd -f -p 80 -h /www
+	start_supervise
+	wait_for ready one
+	up 127.0.0.1:8080
+	up 127.0.0.1:7070
+	both
+	pm network reload theirs
+	both
+	berth restart one
+	hears theirs get 127.0.0.1:7070
+	up 127.0.0.1:8080
+	pm restart -t 0 theirs
+	hears one get 127.0.0.1:8080
+	up 127.0.0.1:7070
+	both
+	end_supervise
+	start_supervise
+	both
+	stop_supervise
+	hears theirs get 127.0.0.1:7070
+}
