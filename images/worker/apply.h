@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "images/worker/tree.h"
+#include "images/worker/view.h"
 #include "supervisor/base/err.h"
 
 enum { APPLY_ENTRIES_MAX = 1000000, APPLY_DEPTH_MAX = 255, APPLY_PATH_SIZE = 4096 };
@@ -25,24 +27,24 @@ struct apply_entry {
 	int64_t size; /* of a file */
 };
 
-/* A directory's time is set at the end, when nothing is written into it any more. */
-struct apply_dir {
-	char *path;
-	struct timespec mtime;
-};
-
 struct apply {
-	int root;        /* the directory; not ours to close */
-	bool owner;      /* owners are set: we are root */
-	uint64_t budget; /* bytes of content that may still come */
+	int root; /* the directory; not ours to close */
+	/* The layer on top of those below it; NULL: a tree of its own, without links to directories. */
+	const struct view *view;
+	bool whiteouts;         /* names with .wh. hide what is below (entries.h) */
+	struct tree_sums *sums; /* digests of the content are left here; NULL: nobody wants them */
+	bool owner;             /* owners are set: we are root */
+	uint64_t budget;        /* bytes of content that may still come */
 	uint32_t entries;
 	uint32_t skipped; /* device nodes */
-	struct apply_dir *dirs;
-	size_t ndirs, room;
-	int parent_fd; /* the directory that the last entry was in: -1 when not known */
+	int parent_fd;    /* the directory that the last entry was in: -1 when not known */
 	char parent[APPLY_PATH_SIZE];
-	int file;     /* what apply_begin opened for data; -1: takes none */
-	bool dressed; /* the entry has its owner and mode */
+	struct view_dir below; /* the same as the view has it, once somebody asked: n > 0 */
+	bool in_root;          /* and then: it is the root */
+	struct sha256_ctx sum; /* of the file's content so far, ... */
+	int64_t summed;        /* ... which are these bytes; -1: there are gaps */
+	int file;              /* what apply_begin opened for data; -1: takes none */
+	bool dressed;          /* the entry has its owner and mode */
 	struct apply_entry now;
 	char path[APPLY_PATH_SIZE]; /* of the entry, normalised; "" is the root itself */
 };
@@ -67,8 +69,15 @@ int apply_xattr(
 /* Length and time of the entry. */
 int apply_end(struct apply *apply, struct err *err);
 
-/* Times of the directories, deepest last made first. */
-void apply_finish(struct apply *apply);
+/*
+ * apply_hide - what the layers below have under this name is not to be seen
+ *
+ * apply_opaque - the same for all they have in this directory
+ *
+ * Need: a view. What this layer has there stays, whether it came before or comes later.
+ */
+int apply_hide(struct apply *apply, const char *path, struct err *err);
+int apply_opaque(struct apply *apply, const char *path, struct err *err);
 
 /* apply_path - "./a//b/" -> "a/b"; 0 or -EINVAL ("..", a part that is too long, too deep). */
 int apply_path(const char *path, char *ret, size_t size);

@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "supervisor/base/str.h"
 
 enum { BLOCK = 128 * 1024 };
 
@@ -29,5 +32,41 @@ int digest_range(int file, uint64_t offset, uint64_t length, uint8_t ret[SHA256_
 		length -= (uint64_t)n;
 	}
 	sha256_digest(&sha, SHA256_DIGEST_SIZE, ret);
+	return 0;
+}
+
+void digest_hex(const uint8_t digest[SHA256_DIGEST_SIZE], char ret[DIGEST_HEX + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < SHA256_DIGEST_SIZE; i++) {
+		ret[2 * i] = digits[digest[i] >> 4];
+		ret[2 * i + 1] = digits[digest[i] & 15];
+	}
+	ret[DIGEST_HEX] = '\0';
+}
+
+static int hex_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+int digest_parse(const char *text, uint8_t ret[SHA256_DIGEST_SIZE])
+{
+	if (!str_starts(text, "sha256:"))
+		return -EINVAL;
+	text += sizeof "sha256:" - 1;
+	if (strlen(text) != DIGEST_HEX)
+		return -EINVAL;
+	for (size_t i = 0; i < SHA256_DIGEST_SIZE; i++) {
+		int high = hex_value(text[2 * i]);
+		int low = hex_value(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return -EINVAL;
+		ret[i] = (uint8_t)(high << 4 | low);
+	}
 	return 0;
 }

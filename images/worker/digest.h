@@ -11,4 +11,11 @@
 int digest_range(int file, uint64_t offset, uint64_t length, uint8_t ret[SHA256_DIGEST_SIZE],
 	struct err *err);
 
+enum { DIGEST_HEX = 2 * SHA256_DIGEST_SIZE };
+
+/* digest_parse - "sha256:" and 64 small hex digits, nothing else: 0 or -EINVAL. */
+int digest_parse(const char *text, uint8_t ret[SHA256_DIGEST_SIZE]);
+/* The 64 digits alone. */
+void digest_hex(const uint8_t digest[SHA256_DIGEST_SIZE], char ret[DIGEST_HEX + 1]);
+
 #endif

@@ -2,6 +2,8 @@
  * berth-worker: one job on untrusted bytes, run by exec, with only what the job needs.
  *
  *	berth-worker unpack [--sync] ARCHIVE DIR
+ *	berth-worker import [OPTION]... SOURCE DIR LAYERS	into the store (import.h)
+ *	berth-worker verify-tree DIR		prints BYTES ENTRIES sha256:DIGEST (tree.h)
  *	berth-worker verify [KIND [NAME]]	an appliance file on standard input
  *	berth-worker pack FILE			a list of entries on standard input (pack.h)
  *	berth-worker cpio FILE			a list of files on standard input (cpio.h)
@@ -15,9 +17,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +32,9 @@
 #include <unistd.h>
 
 #include "images/worker/cpio.h"
+#include "images/worker/import.h"
 #include "images/worker/pack.h"
+#include "images/worker/tree.h"
 #include "images/worker/unpack.h"
 #include "images/worker/verify.h"
 #include "supervisor/base/own.h"
@@ -192,6 +198,65 @@ static int job_cpio(int argc, char **argv, struct err *err)
 	return job_write(argc, argv, cpio, err);
 }
 
+static int job_import(int argc, char **argv, struct err *err)
+{
+	struct import import = { .images = -1 };
+	own_fd source = -1, dir = -1, layers = -1, images = -1;
+	int r;
+
+	platform_host(&import.wanted.platform);
+	for (; argc > 3; argc -= 2, argv += 2) {
+		if (strcmp(argv[0], "--ref") == 0)
+			import.wanted.ref = argv[1];
+		else if (strcmp(argv[0], "--platform") != 0)
+			return -EXDEV;
+		else if (platform_parse(argv[1], &import.wanted.platform) < 0)
+			return err_set(
+				err, EINVAL, "--platform %s: write OS/ARCH[/VARIANT]", argv[1]);
+	}
+	if (argc != 3)
+		return -EXDEV;
+	source = open(argv[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (source < 0)
+		return err_sys(err, errno, "open %s", argv[0]);
+	dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(err, errno, "open the directory %s", argv[1]);
+	layers = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (layers < 0)
+		return err_sys(err, errno, "open the layers %s", argv[2]);
+	images = openat(layers, "../images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	import.source = source;
+	import.dir = dir;
+	import.layers = layers;
+	import.images = images;
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	r = limit(err);
+	if (r == 0)
+		r = import_run(&import, err);
+	return r < 0 ? err_wrap(err, "import %s", argv[0]) : 0;
+}
+
+static int job_verify_tree(int argc, char **argv, struct err *err)
+{
+	char hex[DIGEST_HEX + 1];
+	struct tree_count tree;
+	own_fd dir = -1;
+	int r;
+
+	if (argc != 1)
+		return -EXDEV;
+	dir = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = dir < 0 ? err_sys(err, errno, "open it") : limit(err);
+	if (r == 0)
+		r = tree_digest(dir, NULL, false, &tree, err);
+	if (r < 0)
+		return err_wrap(err, "verify %s", argv[0]);
+	digest_hex(tree.digest, hex);
+	(void)printf("%" PRIu64 " %" PRIu64 " sha256:%s\n", tree.bytes, tree.entries, hex);
+	return 0;
+}
+
 /* -EXDEV, which none of them meets: the words are wrong. */
 static const struct {
 	const char *name;
@@ -199,7 +264,9 @@ static const struct {
 	const char *usage;
 } jobs[] = {
 	{ "unpack", job_unpack, "[--sync] ARCHIVE DIR" },
+	{ "import", job_import, "[--platform OS/ARCH[/VARIANT]] [--ref NAME] SOURCE DIR LAYERS" },
 	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
+	{ "verify-tree", job_verify_tree, "DIR" },
 	{ "pack", job_pack, "FILE <LIST" },
 	{ "cpio", job_cpio, "FILE <LIST" },
 };
@@ -212,6 +279,7 @@ int main(int argc, char **argv)
 	int r = -EXDEV;
 
 	(void)umask(0);
+	(void)signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < NJOBS && argc > 1; i++)
 		if (strcmp(argv[1], jobs[i].name) == 0)
 			r = jobs[i].run(argc - 2, argv + 2, &err);

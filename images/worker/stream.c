@@ -1,0 +1,334 @@
+#include "images/worker/stream.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What libarchive and the decoders take of a stack is little. */
+enum { STACK_SIZE = 256 * 1024 };
+
+/* ---- the ring: the side that fills it ----------------------------------------------------------- */
+
+/* The next free chunk, or NULL when the other side has given up. */
+static uint8_t *chunk_wait(struct stream *stream)
+{
+	uint8_t *chunk = NULL;
+
+	(void)pthread_mutex_lock(&stream->lock);
+	while (stream->filled == STREAM_CHUNKS && !stream->given_up)
+		(void)pthread_cond_wait(&stream->changed, &stream->lock);
+	if (!stream->given_up)
+		chunk = stream->chunks +
+			(stream->first + stream->filled) % STREAM_CHUNKS * STREAM_CHUNK;
+	(void)pthread_mutex_unlock(&stream->lock);
+	return chunk;
+}
+
+static void chunk_put(struct stream *stream, size_t length)
+{
+	(void)pthread_mutex_lock(&stream->lock);
+	stream->lengths[(stream->first + stream->filled) % STREAM_CHUNKS] = length;
+	stream->filled++;
+	(void)pthread_cond_signal(&stream->changed);
+	(void)pthread_mutex_unlock(&stream->lock);
+}
+
+/* The next bytes of the blob; 0 at its end. All that is read is hashed. */
+static ssize_t input_read(struct stream *stream, uint8_t *to, size_t size)
+{
+	uint64_t left = stream->blob.size - stream->taken;
+	ssize_t n;
+
+	if (size > left)
+		size = (size_t)left;
+	do
+		n = size ? pread(stream->blob.fd, to, size,
+				   (off_t)(stream->blob.offset + stream->taken))
+			 : 0;
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(&stream->err, errno, "read it");
+	if (n == 0 && left)
+		return err_set(&stream->err, EINVAL, "the file ends too early");
+	sha256_update(&stream->packed, (size_t)n, to);
+	stream->taken += (uint64_t)n;
+	return n;
+}
+
+static int copy_plain(struct stream *stream)
+{
+	uint8_t *chunk;
+
+	while ((chunk = chunk_wait(stream))) {
+		ssize_t n = input_read(stream, chunk, STREAM_CHUNK);
+
+		if (n <= 0)
+			return (int)n;
+		chunk_put(stream, (size_t)n);
+	}
+	return -ECANCELED;
+}
+
+/* ---- unpacking ---------------------------------------------------------------------------------- */
+
+static la_ssize_t on_input(struct archive *archive, void *arg, const void **ret)
+{
+	struct stream *stream = arg;
+	ssize_t n = input_read(stream, stream->input, STREAM_INPUT);
+
+	if (n < 0)
+		archive_set_error(archive, EIO, "%s", stream->err.text);
+	*ret = stream->input;
+	return n;
+}
+
+static int unpack_err(struct stream *stream, struct archive *archive)
+{
+	const char *text = archive_error_string(archive);
+
+	if (stream->err.code)
+		return -stream->err.code;
+	return err_set(&stream->err, EINVAL, "cannot unpack it: %s", text ? text : "damaged");
+}
+
+/* In chunks as full as they get: few wake-ups. */
+static int copy_unpacked(struct stream *stream, struct archive *archive)
+{
+	uint8_t *chunk = NULL;
+	size_t used = 0;
+	const void *data;
+	la_int64_t offset;
+	size_t n;
+	int r;
+
+	while ((r = archive_read_data_block(archive, &data, &n, &offset)) == ARCHIVE_OK) {
+		const uint8_t *from = data;
+
+		while (n) {
+			size_t part = n < STREAM_CHUNK - used ? n : STREAM_CHUNK - used;
+
+			if (!chunk && !(chunk = chunk_wait(stream)))
+				return -ECANCELED;
+			memcpy(chunk + used, from, part);
+			from += part;
+			n -= part;
+			used += part;
+			if (used == STREAM_CHUNK) {
+				chunk_put(stream, used);
+				chunk = NULL;
+				used = 0;
+			}
+		}
+	}
+	if (r != ARCHIVE_EOF)
+		return unpack_err(stream, archive);
+	if (used)
+		chunk_put(stream, used);
+	return 0;
+}
+
+static int unpack_by(struct stream *stream, int (*filter)(struct archive *))
+{
+	struct archive *archive = archive_read_new();
+	struct archive_entry *entry;
+	ssize_t n = 0;
+	int r;
+
+	if (!archive)
+		return err_sys(&stream->err, ENOMEM, "libarchive");
+	(void)archive_read_support_format_raw(archive);
+	if (filter(archive) != ARCHIVE_OK ||
+		archive_read_open(archive, stream, NULL, on_input, NULL) != ARCHIVE_OK ||
+		archive_read_next_header(archive, &entry) != ARCHIVE_OK)
+		r = unpack_err(stream, archive);
+	else
+		r = copy_unpacked(stream, archive);
+	(void)archive_read_free(archive);
+	while (r == 0 && (n = input_read(stream, stream->input, STREAM_INPUT)) > 0)
+		continue;
+	return n < 0 ? (int)n : r;
+}
+
+/* ---- what it is --------------------------------------------------------------------------------- */
+
+enum { MAGIC_SIZE = 6, SKIPPABLE_HEAD = 8 };
+
+/* Frames of zstd that say nothing may come first; libarchive knows them only further on. */
+static int skip_frames(struct stream *stream, uint8_t magic[SKIPPABLE_HEAD])
+{
+	for (;;) {
+		ssize_t n = pread(stream->blob.fd, magic, SKIPPABLE_HEAD,
+			(off_t)(stream->blob.offset + stream->taken));
+		uint64_t left = stream->blob.size - stream->taken;
+		uint64_t length;
+
+		if (n < 0)
+			return err_sys(&stream->err, errno, "read it");
+		if (left < SKIPPABLE_HEAD)
+			memset(magic + left, 0, SKIPPABLE_HEAD - (size_t)left);
+		if (n < SKIPPABLE_HEAD || left < SKIPPABLE_HEAD || (magic[0] & 0xf0) != 0x50 ||
+			memcmp(magic + 1, "\x2a\x4d\x18", 3) != 0)
+			return 0;
+		length = SKIPPABLE_HEAD + ((uint64_t)magic[4] | (uint64_t)magic[5] << 8 |
+						  (uint64_t)magic[6] << 16 |
+						  (uint64_t)magic[7] << 24);
+		while (length) {
+			size_t want = length < STREAM_INPUT ? (size_t)length : STREAM_INPUT;
+
+			n = input_read(stream, stream->input, want);
+			if (n < 0)
+				return (int)n;
+			if (n == 0)
+				return err_set(&stream->err, EINVAL, "cannot unpack it: cut off");
+			length -= (uint64_t)n;
+		}
+	}
+}
+
+static int unpack_all(struct stream *stream)
+{
+	uint8_t magic[SKIPPABLE_HEAD] = { 0 };
+	int r = skip_frames(stream, magic);
+
+	if (r < 0)
+		return r;
+	if (memcmp(magic, "\x1f\x8b", 2) == 0)
+		return unpack_by(stream, archive_read_support_filter_gzip);
+	if (memcmp(magic, "\x28\xb5\x2f\xfd", 4) == 0)
+		return unpack_by(stream, archive_read_support_filter_zstd);
+	if (memcmp(magic,
+		    "\xfd"
+		    "7zXZ",
+		    MAGIC_SIZE) == 0)
+		return unpack_by(stream, archive_read_support_filter_xz);
+	return copy_plain(stream);
+}
+
+static void *thread_run(void *arg)
+{
+	struct stream *stream = arg;
+	int r = unpack_all(stream);
+
+	if (r < 0 && r != -ECANCELED && !stream->err.code)
+		(void)err_sys(&stream->err, -r, "unpack it");
+	(void)pthread_mutex_lock(&stream->lock);
+	stream->ended = true;
+	(void)pthread_cond_signal(&stream->changed);
+	(void)pthread_mutex_unlock(&stream->lock);
+	return NULL;
+}
+
+/* ---- the caller's side -------------------------------------------------------------------------- */
+
+static int thread_start(struct stream *stream)
+{
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (r)
+		return r;
+	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	r = pthread_create(&stream->thread, &attr, thread_run, stream);
+	(void)pthread_attr_destroy(&attr);
+	return r;
+}
+
+static void stream_free(struct stream *stream)
+{
+	free(stream->chunks);
+	free(stream->input);
+	stream->chunks = stream->input = NULL;
+	(void)pthread_mutex_destroy(&stream->lock);
+	(void)pthread_cond_destroy(&stream->changed);
+}
+
+int stream_open(struct stream *stream, const struct blob *blob, uint64_t limit, struct err *err)
+{
+	int r;
+
+	stream->blob = *blob;
+	stream->limit = limit;
+	stream->chunks = malloc((size_t)STREAM_CHUNK * STREAM_CHUNKS);
+	stream->input = malloc(STREAM_INPUT);
+	sha256_init(&stream->packed);
+	sha256_init(&stream->plain);
+	(void)pthread_mutex_init(&stream->lock, NULL);
+	(void)pthread_cond_init(&stream->changed, NULL);
+	r = stream->chunks && stream->input ? thread_start(stream) : ENOMEM;
+	if (r)
+		stream_free(stream);
+	return r ? err_sys(err, r, "begin to unpack") : 0;
+}
+
+/* The chunk that was given out goes back into the ring. */
+static void chunk_return(struct stream *stream)
+{
+	if (!stream->holds)
+		return;
+	stream->first = (stream->first + 1) % STREAM_CHUNKS;
+	stream->filled--;
+	stream->holds = false;
+	(void)pthread_cond_signal(&stream->changed);
+}
+
+ssize_t stream_read(struct stream *stream, const void **ret)
+{
+	size_t n = 0;
+
+	(void)pthread_mutex_lock(&stream->lock);
+	chunk_return(stream);
+	while (!stream->filled && !stream->ended)
+		(void)pthread_cond_wait(&stream->changed, &stream->lock);
+	if (stream->filled) {
+		n = stream->lengths[stream->first];
+		*ret = stream->chunks + stream->first * STREAM_CHUNK;
+		stream->holds = true;
+	}
+	(void)pthread_mutex_unlock(&stream->lock);
+	if (n == 0)
+		return stream->err.code ? -stream->err.code : 0;
+	if (n > stream->limit - stream->unpacked)
+		return -ENOSPC;
+	stream->unpacked += n;
+	sha256_update(&stream->plain, n, *ret);
+	return (ssize_t)n;
+}
+
+static void thread_join(struct stream *stream)
+{
+	(void)pthread_mutex_lock(&stream->lock);
+	stream->given_up = true;
+	(void)pthread_cond_signal(&stream->changed);
+	(void)pthread_mutex_unlock(&stream->lock);
+	(void)pthread_join(stream->thread, NULL);
+}
+
+int stream_finish(struct stream *stream, uint8_t ret_packed[SHA256_DIGEST_SIZE],
+	uint8_t ret_plain[SHA256_DIGEST_SIZE], struct err *err)
+{
+	const void *rest;
+	ssize_t n;
+
+	while ((n = stream_read(stream, &rest)) > 0)
+		continue;
+	thread_join(stream);
+	if (stream->err.code)
+		n = err_set(err, stream->err.code, "%s", stream->err.text);
+	else if (n < 0)
+		(void)err_set(err, (int)-n, "it unpacks to more than there is room for");
+	sha256_digest(&stream->packed, SHA256_DIGEST_SIZE, ret_packed);
+	sha256_digest(&stream->plain, SHA256_DIGEST_SIZE, ret_plain);
+	stream_free(stream);
+	return (int)n;
+}
+
+void stream_drop(struct stream *stream, struct err *err)
+{
+	thread_join(stream);
+	if (stream->err.code)
+		(void)err_set(err, stream->err.code, "%s", stream->err.text);
+	stream_free(stream);
+}
