@@ -68,12 +68,13 @@ struct edge {
 
 struct build {
 	struct unit_set *set;
-	struct arena *arena;           /* of the set */
-	struct arena tmp;              /* dies with the passes */
-	struct part *parts;            /* one for each unit */
-	const char *config_dir;        /* NULL: the search path */
-	const struct strv *image_dirs; /* searched before ImagePath=; NULL: none */
-	bool nomem;                    /* once true, the result is thrown away */
+	struct arena *arena;            /* of the set */
+	struct arena tmp;               /* dies with the passes */
+	struct part *parts;             /* one for each unit */
+	const char *config_dir;         /* NULL: the search path */
+	const struct strv *image_dirs;  /* searched before ImagePath=; NULL: none */
+	const struct strv *bundle_dirs; /* the same of BundlePath= */
+	bool nomem;                     /* once true, the result is thrown away */
 };
 
 #define ERROR_AT(b, at, ...) ((b)->nomem |= problem_at((b)->set, true, (at), __VA_ARGS__) < 0)
@@ -109,6 +110,7 @@ void pass_networks(struct build *b);                /* network.c: .network to br
 void pass_volumes(struct build *b);                 /* mounts.c: .volume to directories */
 void pass_image(struct build *b, uint32_t unit);    /* image.c: Image=, Rootfs=, their config */
 void pass_process(struct build *b, uint32_t unit);  /* process.c: argv, environment, user */
+void pass_bundle(struct build *b, uint32_t unit);   /* bundle.c: Bundle= */
 void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
 void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
 void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */

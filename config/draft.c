@@ -213,7 +213,8 @@ static const char *conf_dir(
 }
 
 /* "DIR:DIR" of each line, one after the other. */
-static int conf_image_path(struct unit_set *set, const struct draft_list *lines)
+static int conf_path(
+	struct unit_set *set, const char *key, const struct draft_list *lines, struct strv *ret)
 {
 	for (size_t i = 0; i < lines->n; i++) {
 		const char *p = lines->v[i].text;
@@ -222,11 +223,11 @@ static int conf_image_path(struct unit_set *set, const struct draft_list *lines)
 			size_t n = strcspn(p, ":");
 			const char *dir = arena_strndup(&set->arena, p, n);
 
-			if (!dir || (n && strv_add(&set->conf.image_path, &set->arena, dir) < 0))
+			if (!dir || (n && strv_add(ret, &set->arena, dir) < 0))
 				return -ENOMEM;
 			if (n && *dir != '/' &&
 				problem_at(set, true, lines->v[i].at,
-					"ImagePath: \"%.60s\" is not an absolute path", dir) < 0)
+					"%s: \"%.60s\" is not an absolute path", key, dir) < 0)
 				return -ENOMEM;
 			p += n + (p[n] == ':');
 		}
@@ -255,7 +256,9 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	conf->default_caps_none = draft->default_capabilities.v == 1;
 	conf->watchdog = draft->watchdog.v;
 	conf->shutdown_max = DRAFT_SET(draft->shutdown_max) ? draft->shutdown_max.v : SECONDS(90);
-	return conf_image_path(set, &draft->image_path);
+	if (conf_path(set, "ImagePath", &draft->image_path, &conf->image_path) < 0)
+		return -ENOMEM;
+	return conf_path(set, "BundlePath", &draft->bundle_path, &conf->bundle_path);
 }
 
 static int load_conf(struct load *load)

@@ -189,6 +189,7 @@ struct unit_draft {
 	struct draft_bytes root_size;
 	struct draft_choice persist; /* enum root_persist */
 	struct draft_bool hold_open;
+	struct draft_str bundle;
 	struct draft_str probe; /* "unix:/PATH", "tcp:ADDRESS:PORT" */
 	struct draft_time probe_interval;
 };

@@ -185,6 +185,9 @@ static void container_print(const struct container_spec *spec, FILE *out)
 	text(out, "name", spec->name);
 	root_print(&spec->root, out);
 	process_print(&spec->process, out);
+	text(out, "bundle", spec->program.bundle);
+	text(out, "bundle directory", spec->program.dir);
+	text(out, "bundle content", spec->program.tag);
 	limits_print(&spec->limits, out);
 	net_print(&spec->net, out);
 	for (size_t i = 0; i < spec->nmounts; i++)

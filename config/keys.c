@@ -328,6 +328,13 @@ const struct key keys_served[] = {
 	BERTH("HoldOpen", flag, hold_open,
 		"With nothing to run, or after a clean exit, keep the container's namespaces, for "
 		"exec."),
+	BERTH("Bundle", name, bundle,
+		"A bundle of the appliance file (berth pack --bundle), or a directory of that name "
+		"in "
+		"BundlePath=. The first word of ExecStart= is then the name of a program in it; "
+		"without ExecStart= the one that is called as the bundle. The other programs are "
+		"beside it and first in its PATH.",
+		.kinds = KIND(UNIT_SERVICE)),
 	BERTH("Probe", str, probe,
 		"unix:/PATH or tcp:ADDRESS:PORT: the service is ready when a connection to this "
 		"socket "
@@ -354,11 +361,14 @@ const struct key keys_served[] = {
 		"without AddCapability=.",
 		.words = caps_words),
 	CONF("ImagePath", lines, image_path, "Directories with images, separated by \":\"."),
+	CONF("BundlePath", lines, bundle_path,
+		"Directories with bundles, separated by \":\": for Bundle= without an appliance "
+		"file."),
 	CONF("Verify", choice, verify,
 		"When the digest of an image in an appliance file is compared: once, before the "
 		"image "
 		"is mounted, which happens once a boot; always: before each start too; never; "
-		"once.",
+		"once. A bundle is always compared once a boot.",
 		.words = verify_words),
 	CONF("RuntimeWatchdogSec", time, watchdog,
 		"Feed /dev/watchdog, set to this time, from the loop (init only); off."),

@@ -186,8 +186,8 @@ static int store_argv(const struct store *store, struct err *err)
 	r = value_words(&words, &argv.v, err);
 	if (r < 0)
 		return r;
-	if (native && (argv.v.n == 0 || argv.v.v[0][0] != '/'))
-		return err_set(err, EINVAL, "the command must be an absolute path");
+	if (native && argv.v.n == 0)
+		return err_set(err, EINVAL, "a command is missing");
 	if (native && strv_has(&argv.v, ";"))
 		return err_set(
 			err, EINVAL, "one command is served: put the commands into a script");

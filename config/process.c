@@ -29,6 +29,8 @@ static void process_argv(struct build *b, struct part *part)
 
 	if (part->spec->native) {
 		*argv = draft->exec_start.v;
+		if (argv->n == 0 && DRAFT_SET(draft->bundle))
+			build_add(b, argv, draft->bundle.v);
 		return;
 	}
 	argv_add(b, argv, entry ? &draft->entrypoint.v : &part->image.entrypoint);

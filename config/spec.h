@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "cgroups/limits.h"
+#include "images/program_spec.h"
 #include "images/root_spec.h"
 #include "netns/net_spec.h"
 #include "supervisor/base/str.h"
@@ -77,6 +78,7 @@ struct container_spec {
 	struct cgroup_limits limits;
 	struct net_spec net;
 	struct process_spec process;
+	struct program_spec program; /* native: where argv[0] comes from */
 
 	const struct mount_spec *mounts; /* in the order to mount: shorter targets first */
 	size_t nmounts;

@@ -105,6 +105,7 @@ static void units_begin(struct build *b, const struct draft_set *drafts)
 static void (*const unit_passes[])(struct build *b, uint32_t unit) = {
 	pass_image,
 	pass_process,
+	pass_bundle,
 	pass_attach,
 	pass_security,
 	pass_limits,
@@ -165,15 +166,18 @@ int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err 
 
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
 {
-	return unit_set_load_with(set, config_dir, NULL, err);
+	return unit_set_load_with(set, config_dir, NULL, NULL, err);
 }
 
 int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
-	struct err *err)
+	const struct strv *bundle_dirs, struct err *err)
 {
 	struct unit_set loaded = { 0 };
 	struct draft_set drafts = { 0 };
-	struct build b = { .set = &loaded, .arena = &loaded.arena, .image_dirs = image_dirs };
+	struct build b = { .set = &loaded,
+		.arena = &loaded.arena,
+		.image_dirs = image_dirs,
+		.bundle_dirs = bundle_dirs };
 	char absolute[4096];
 	int r;
 

@@ -84,12 +84,13 @@ struct unit {
 
 /* [Supervisor] of berth.conf. */
 struct supervisor_conf {
-	const char *state_dir;  /* /var/lib/berth */
-	const char *run_dir;    /* /run/berth */
-	const char *log_dir;    /* STATE_DIR/logs */
-	const char *store_dir;  /* STATE_DIR/store */
-	const char *log_level;  /* NULL: notice */
-	struct strv image_path; /* ImagePath= */
+	const char *state_dir;   /* /var/lib/berth */
+	const char *run_dir;     /* /run/berth */
+	const char *log_dir;     /* STATE_DIR/logs */
+	const char *store_dir;   /* STATE_DIR/store */
+	const char *log_level;   /* NULL: notice */
+	struct strv image_path;  /* ImagePath= */
+	struct strv bundle_path; /* BundlePath= */
 	enum restart_policy default_restart;
 	bool default_caps_none;  /* DefaultCapabilities=none */
 	enum root_verify verify; /* Verify= */
@@ -131,9 +132,9 @@ struct unit_set {
  * Blocks: on the disk. Fails: -ENOMEM, or the directory cannot be read at all.
  */
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err);
-/* The same, with images looked up in these directories before ImagePath=: for who packs them. */
+/* The same, with images and bundles looked up in these directories first: for who packs them. */
 int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
-	struct err *err);
+	const struct strv *bundle_dirs, struct err *err);
 /* The same of berth.conf alone: set->conf, no unit. */
 int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err *err);
 void unit_set_done(struct unit_set *set);

@@ -193,6 +193,12 @@ const struct bundle_entry *bundle_find(
 	return NULL;
 }
 
+bool bundle_stays(const struct bundle_entry *entry)
+{
+	return entry->kind == BUNDLE_IMAGE ||
+	       (entry->kind == BUNDLE_PROGRAM && strchr(entry->name, '/'));
+}
+
 const char *bundle_kind_name(enum bundle_kind kind)
 {
 	return kind_names[kind];

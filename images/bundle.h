@@ -12,6 +12,7 @@
 #ifndef BERTH_IMAGES_BUNDLE_H
 #define BERTH_IMAGES_BUNDLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +32,7 @@ enum bundle_kind {
 	BUNDLE_CONFIG,       /* a file of the configuration; its path there */
 	BUNDLE_IMAGE,        /* erofs or squashfs; the image's reference */
 	BUNDLE_IMAGE_CONFIG, /* OCI image configuration; the image's reference */
-	BUNDLE_PROGRAM,      /* a program that berth runs itself; its name */
+	BUNDLE_PROGRAM,      /* "berth-worker"; or a program of a bundle: "NAME/PROGRAM" */
 	BUNDLE_KIND_COUNT,
 };
 
@@ -67,6 +68,9 @@ const struct bundle_entry *bundle_find(
 
 /* "config", "image", "image-config", "program" */
 const char *bundle_kind_name(enum bundle_kind kind);
+
+/* Does it stay in the file until something uses it? The others are put beside the configuration. */
+bool bundle_stays(const struct bundle_entry *entry);
 
 /* The first 16 hexadecimal digits of a digest: names of what was made from it. */
 struct bundle_tag {

@@ -72,19 +72,6 @@ static int file_names(const char *path, struct names *ret, struct err *err)
 	return 0;
 }
 
-static int lock_take(int dir, const char *name, struct err *err)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	own_fd fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return err_sys(err, errno, "open the lock %s", name);
-	while (fcntl(fd, F_SETLKW, &lock) < 0)
-		if (errno != EINTR)
-			return err_sys(err, errno, "lock %s", name);
-	return fd_take(&fd);
-}
-
 /* ---- trees of earlier contents ------------------------------------------------------------------ */
 
 /* Is the tree some container's root? Its name is in the mount table of whoever lives in it: as the
@@ -221,7 +208,7 @@ static int prepare_tar(const struct root_spec *spec, const char *img_dir, const 
 	if (dir < 0)
 		return dir;
 	if (faccessat(dir, names.tree, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
-		lock = lock_take(dir, names.lock, err);
+		lock = file_lock(dir, names.lock, err);
 		if (lock < 0)
 			return lock;
 		r = unpack_locked(spec->path, dir, img_dir, worker, &names, err);
@@ -286,7 +273,7 @@ static int prepare_file(const struct root_spec *spec, const char *img_dir, const
 	dir = img_open(img_dir, err);
 	if (dir < 0)
 		return dir;
-	lock = lock_take(dir, names.lock, err);
+	lock = file_lock(dir, names.lock, err);
 	if (lock < 0)
 		return lock;
 	r = mount_locked(spec, file, dir, worker, &names, where, err);

@@ -5,6 +5,7 @@
  *	berth-worker import [OPTION]... SOURCE DIR LAYERS	into the store (import.h)
  *	berth-worker verify-tree DIR		prints BYTES ENTRIES sha256:DIGEST (tree.h)
  *	berth-worker verify [KIND [NAME]]	an appliance file on standard input
+ *	berth-worker extract BUNDLE DIR		its programs, of an appliance file on standard input
  *	berth-worker pack FILE			a list of entries on standard input (pack.h)
  *	berth-worker cpio FILE			a list of files on standard input (cpio.h)
  *
@@ -33,6 +34,7 @@
 
 #include "images/worker/cpio.h"
 #include "images/worker/import.h"
+#include "images/worker/extract.h"
 #include "images/worker/pack.h"
 #include "images/worker/tree.h"
 #include "images/worker/unpack.h"
@@ -171,6 +173,19 @@ static int job_verify(int argc, char **argv, struct err *err)
 			       err);
 }
 
+static int job_extract(int argc, char **argv, struct err *err)
+{
+	own_fd dir = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int r;
+
+	if (argc != 2)
+		return -EXDEV;
+	if (dir < 0)
+		return err_sys(err, errno, "open the directory %s", argv[1]);
+	r = confine(dir, err);
+	return r < 0 ? r : extract(STDIN_FILENO, argv[0], dir, err);
+}
+
 /* Writes one new file out of the caller's own files: read as the caller may. */
 static int job_write(int argc, char **argv, int (*write_it)(FILE *list, int out, struct err *err),
 	struct err *err)
@@ -267,6 +282,7 @@ static const struct {
 	{ "import", job_import, "[--platform OS/ARCH[/VARIANT]] [--ref NAME] SOURCE DIR LAYERS" },
 	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
 	{ "verify-tree", job_verify_tree, "DIR" },
+	{ "extract", job_extract, "BUNDLE DIR <FILE" },
 	{ "pack", job_pack, "FILE <LIST" },
 	{ "cpio", job_cpio, "FILE <LIST" },
 };

@@ -23,13 +23,13 @@ static int compare(int file, uint64_t offset, uint64_t length, const uint8_t *wa
 	return 0;
 }
 
-static bool kind_asked(const char *asked, enum bundle_kind kind)
+static bool is_asked(const char *kind, const struct bundle_entry *entry)
 {
-	if (!asked)
+	if (!kind)
 		return true;
-	if (strcmp(asked, "files") == 0)
-		return kind != BUNDLE_IMAGE;
-	return strcmp(asked, bundle_kind_name(kind)) == 0;
+	if (strcmp(kind, "files") == 0)
+		return !bundle_stays(entry);
+	return strcmp(kind, bundle_kind_name(entry->kind)) == 0;
 }
 
 int verify(int file, const char *kind, const char *name, struct err *err)
@@ -46,7 +46,7 @@ int verify(int file, const char *kind, const char *name, struct err *err)
 		const struct bundle_entry *entry = &bundle.entries[i];
 		const char *its_kind = bundle_kind_name(entry->kind);
 
-		if (!kind_asked(kind, entry->kind) || (name && strcmp(name, entry->name) != 0))
+		if (!is_asked(kind, entry) || (name && strcmp(name, entry->name) != 0))
 			continue;
 		found = true;
 		r = compare(file, entry->offset, entry->length, entry->digest, its_kind,

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "supervisor/base/err.h"
 #include "supervisor/base/own.h"
 
 ssize_t read_full(int fd, void *buf, size_t n)
@@ -107,6 +108,19 @@ int file_replace_at(int dirfd, const char *path, const void *data, size_t n, mod
 			return -errno;
 	}
 	return 0;
+}
+
+int file_lock(int dirfd, const char *path, struct err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	own_fd fd = openat(dirfd, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(err, errno, "open the lock %s", path);
+	while (fcntl(fd, F_SETLKW, &lock) < 0)
+		if (errno != EINTR)
+			return err_sys(err, errno, "lock %s", path);
+	return fd_take(&fd);
 }
 
 /* Room for FD_MAX descriptors, aligned as cmsg(3) wants it. */

@@ -35,6 +35,13 @@ int file_write_at(int dirfd, const char *path, const char *text);
 int file_replace_at(int dirfd, const char *path, const void *data, size_t n, mode_t mode, int sync);
 
 /*
+ * file_lock - make the file where it is missing, and wait until nobody else holds its lock
+ *
+ * Gives: a descriptor; the lock goes with it, and with the process (fcntl(2): never with a child).
+ */
+int file_lock(int dirfd, const char *path, struct err *err);
+
+/*
  * msg_send, msg_recv - one datagram, with up to FD_MAX descriptors
  *
  * msg_send: 0 or -errno; never raises SIGPIPE. The descriptors stay the caller's.

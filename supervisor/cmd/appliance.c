@@ -59,7 +59,8 @@ static int entry_copy(
 	return 0;
 }
 
-/* Config finds an image by this: see image_in_payload in config/image.c. */
+/* Config finds an image or a bundle by this: image_in_payload in config/image.c, bundle_in_payload in
+ * config/bundle.c. */
 static int place_write(const struct bundle_entry *entry, int dir, const char *path, struct err *err)
 {
 	own_fd out = file_make(dir, path, 0600, err);
@@ -85,6 +86,10 @@ static int entry_put(int file, const struct bundle_entry *entry, int dir, struct
 		(void)snprintf(path, sizeof path, ".payload/%s.image.json", entry->name);
 		return entry_copy(file, entry, dir, path, err);
 	case BUNDLE_PROGRAM:
+		if (bundle_stays(entry)) {
+			(void)snprintf(path, sizeof path, ".bundles/%s", entry->name);
+			return place_write(entry, dir, path, err);
+		}
 		(void)snprintf(path, sizeof path, ".programs/%s", entry->name);
 		return entry_copy(file, entry, dir, path, err);
 	case BUNDLE_KIND_COUNT:

@@ -51,7 +51,8 @@ static const struct verb verbs[] = {
 		"every problem of the units, with file and line" },
 	{ "cat", cmd_cat, "NAME…", "a unit as it holds, and where each line comes from" },
 	{ "pack", cmd_pack,
-		"--config DIR [--images DIR] [--image REF=PATH] [--stub BERTH] [--compress "
+		"--config DIR [--images DIR] [--image REF=PATH] [--bundle NAME=PROGRAM] "
+		"[--stub BERTH] [--compress "
 		"lz4|none] [--initramfs [--kernel FILE] [--modules DIR] [--module NAME] "
 		"[--sysroot DIR]] -o FILE",
 		"one executable file of berth, a configuration and its images" },

@@ -23,6 +23,7 @@
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/initramfs.h"
+#include "supervisor/cmd/pack_bundle.h"
 #include "supervisor/cmd/show.h"
 #include "supervisor/runtime/seal.h"
 
@@ -36,7 +37,8 @@ enum {
 	OPT_KERNEL,
 	OPT_MODULES,
 	OPT_MODULE,
-	OPT_SYSROOT
+	OPT_SYSROOT,
+	OPT_BUNDLE
 };
 
 /* The same for every file system: one input gives one output. */
@@ -54,6 +56,8 @@ struct packer {
 	char worker[PATH_SIZE];       /* that goes into it */
 	const char *links[LINKS_MAX]; /* --image REF=PATH */
 	size_t nlinks;
+	const char *bundles[LINKS_MAX]; /* --bundle NAME=PROGRAM */
+	size_t nbundles;
 	bool as_initramfs;
 	struct initramfs initramfs;
 };
@@ -213,6 +217,11 @@ static int list_images(struct packer *p, const struct unit_set *set, struct err 
 	return r;
 }
 
+static int list_bundled(void *data, const char *name, const char *path, struct err *err)
+{
+	return list_add(data, "program", name, path, err);
+}
+
 /* --image REF=PATH: a link of the reference's name, in a directory that is searched first. */
 static int image_link(struct packer *p, const char *text, struct err *err)
 {
@@ -354,19 +363,32 @@ static int pack_set(
 		r = list_config(p, config, "", 0, err);
 	if (r == 0)
 		r = list_images(p, set, err);
+	for (size_t i = 0; i < p->nbundles && r == 0; i++)
+		r = pack_bundle_check(set, p->bundles[i], err);
+	if (r == 0)
+		r = pack_bundles(set, list_bundled, p, err);
 	return r < 0 ? r : write_out(p, err);
 }
 
 static int pack(struct packer *p, const char *config, struct err *err)
 {
 	struct unit_set set = { 0 };
+	struct strv bundle_dirs = { 0 };
 	char images[PATH_SIZE];
-	int r;
+	char bundles[PATH_SIZE];
+	int r = 0;
 
 	(void)snprintf(images, sizeof images, "%.4000s/images", p->tmp);
-	r = strv_add(&p->image_dirs, &p->arena, images);
-	if (r < 0 || unit_set_load_with(&set, config, &p->image_dirs, err) < 0)
-		return cmd_fail(CMD_FAILED, "pack: %s", r < 0 ? strerror(-r) : err->text);
+	(void)snprintf(bundles, sizeof bundles, "%.4000s/bundles", p->tmp);
+	for (size_t i = 0; i < p->nbundles && r == 0; i++)
+		r = pack_bundle_link(bundles, p->bundles[i], err);
+	if (r < 0)
+		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
+	if (strv_add(&p->image_dirs, &p->arena, images) < 0 ||
+		strv_add(&bundle_dirs, &p->arena, bundles) < 0)
+		return cmd_fail(CMD_FAILED, "pack: %s", strerror(ENOMEM));
+	if (unit_set_load_with(&set, config, &p->image_dirs, &bundle_dirs, err) < 0)
+		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
 	if (set.nproblems)
 		(void)check_print(&set, stderr);
 	if (set.nerrors)
@@ -411,6 +433,11 @@ static int take_option(struct packer *p, int c)
 		if (p->nlinks == LINKS_MAX)
 			return cmd_usage("pack", "at most %d --image", LINKS_MAX);
 		p->links[p->nlinks++] = optarg;
+		return CMD_OK;
+	case OPT_BUNDLE:
+		if (p->nbundles == LINKS_MAX)
+			return cmd_usage("pack", "at most %d --bundle", LINKS_MAX);
+		p->bundles[p->nbundles++] = optarg;
 		return CMD_OK;
 	case OPT_INITRAMFS:
 		p->as_initramfs = true;
@@ -457,7 +484,8 @@ int cmd_pack(int argc, char **argv)
 		{ "kernel", required_argument, NULL, OPT_KERNEL },
 		{ "modules", required_argument, NULL, OPT_MODULES },
 		{ "module", required_argument, NULL, OPT_MODULE },
-		{ "sysroot", required_argument, NULL, OPT_SYSROOT }, { 0 } };
+		{ "sysroot", required_argument, NULL, OPT_SYSROOT },
+		{ "bundle", required_argument, NULL, OPT_BUNDLE }, { 0 } };
 	struct packer p = {
 		.stub = seal_program_path(), .compress = "lz4", .initramfs.sysroot = ""
 	};

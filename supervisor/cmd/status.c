@@ -38,6 +38,7 @@ static void print_unit(const json_t *unit)
 	putchar('\n');
 	line("file", show_text(unit, "file"));
 	line("image", show_text(unit, "image"));
+	line("bundle", show_text(unit, "bundle"));
 	if (show_int(unit, "pid"))
 		printf("%12s: pid %lld, run %lld, restarted %lld times\n", "process",
 			show_int(unit, "pid"), show_int(unit, "run"), show_int(unit, "restarts"));

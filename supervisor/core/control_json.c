@@ -227,6 +227,7 @@ json_t *control_unit_json(const struct service *service, bool full)
 	if (unit->spec) {
 		json_put_text(o, "image",
 			unit->spec->root.image ? unit->spec->root.image : unit->spec->root.path);
+		json_put_text(o, "bundle", unit->spec->program.bundle);
 		(void)json_object_set_new(o, "addresses", addresses_json(&unit->spec->net));
 		(void)json_object_set_new(o, "ports", ports_json(&unit->spec->net));
 		(void)json_object_set_new(o, "labels", labels_json(&unit->spec->labels));

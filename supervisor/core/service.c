@@ -482,8 +482,9 @@ static void on_timer(struct loop *loop, void *data)
 {
 	struct service *s = data;
 
-	/* Unpacking an image, once per content, does not count against the start timeout. */
-	if (s->m.state == SERVICE_STARTING && container_stage(&s->w.c) == STAGE_IMAGE) {
+	/* Unpacking, once per content, does not count against the start timeout. */
+	if (s->m.state == SERVICE_STARTING && (container_stage(&s->w.c) == STAGE_IMAGE ||
+						      container_stage(&s->w.c) == STAGE_BUNDLE)) {
 		s->m.deadline = loop_now(loop) + s->m.spec->start_timeout;
 		(void)loop_timer_set(loop, &s->timer, s->m.deadline);
 		return;

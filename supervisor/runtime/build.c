@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@
 #include "supervisor/runtime/caps.h"
 #include "supervisor/runtime/initblob.h"
 #include "supervisor/runtime/mounts.h"
+#include "supervisor/runtime/sealed.h"
 #include "supervisor/runtime/volume.h"
 
 /* A read-only container still needs its mount points made: in an upper layer this small. */
@@ -68,6 +71,34 @@ static int open_init(struct plan *plan, struct err *err)
 		return 0;
 	plan->init_fd = initblob_open(err);
 	return plan->init_fd < 0 ? plan->init_fd : 0;
+}
+
+/* A program of a bundle is run by its path, where it finds its siblings; out of memory where the only
+ * places for it are mounted noexec. */
+static int open_program(struct plan *plan, struct err *err)
+{
+	const char *name = plan->spec->program.file;
+	own_fd file = -1;
+	own_fd writer = -1;
+	struct statvfs st;
+
+	if (!plan->spec->program.bundle)
+		return 0;
+	file = open(plan->lower, O_RDONLY | O_CLOEXEC);
+	if (file < 0 || fstatvfs(file, &st) < 0)
+		return err_sys(err, errno, "open %s", plan->lower);
+	if (!(st.f_flag & ST_NOEXEC))
+		return 0;
+	writer = sealed_new(name, err);
+	if (writer < 0)
+		return err_wrap(err, "%s is on a file system without exec", plan->lower);
+	for (ssize_t n = 1; n > 0;) {
+		n = sendfile(writer, file, NULL, 1 << 30);
+		if (n < 0)
+			return err_sys(err, errno, "copy %s into memory", plan->lower);
+	}
+	plan->program_fd = sealed_open(writer, name, err);
+	return plan->program_fd < 0 ? plan->program_fd : 0;
 }
 
 /* Capabilities follow from the user, so this comes after users_resolve. */
@@ -124,6 +155,20 @@ static int make_argv(struct plan *plan, struct err *err)
 	return 0;
 }
 
+/* The directory of the bundle comes first in the PATH of its program. */
+static void prepend_path(const struct plan *plan, size_t n)
+{
+	static char path[8192];
+	const char *slash = strrchr(plan->lower, '/');
+
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(plan->environ[i], "PATH=", 5) == 0) {
+			(void)snprintf(path, sizeof path, "PATH=%.*s:%s",
+				(int)(slash - plan->lower), plan->lower, plan->environ[i] + 5);
+			plan->environ[i] = path;
+		}
+}
+
 /* The spec's environment, and what follows from the container: HOME, container, TERM. */
 static int make_environment(struct plan *plan, struct err *err)
 {
@@ -138,6 +183,8 @@ static int make_environment(struct plan *plan, struct err *err)
 		return err_sys(err, ENOMEM, "make the environment");
 	if (n)
 		memcpy(plan->environ, env->v, n * sizeof *env->v);
+	if (plan->spec->program.bundle)
+		prepend_path(plan, n);
 	(void)snprintf(home, sizeof home, "HOME=%s", plan->ids.home);
 	if (!env_has(env, "HOME") && plan->ids.home[0])
 		plan->environ[n++] = home;
@@ -168,6 +215,8 @@ int step_resolve(struct plan *plan, struct err *err)
 
 	if (r >= 0)
 		r = open_tty(plan, err);
+	if (r >= 0)
+		r = open_program(plan, err);
 	return r < 0 ? r : open_init(plan, err);
 }
 

@@ -700,6 +700,18 @@ static const char *find_path(const struct plan *plan)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+/* A program of a bundle: its path, or its copy in memory. */
+static int exec_bundled(const struct plan *plan, struct err *err)
+{
+	char *const *env = (char *const *)(size_t)plan->environ;
+
+	if (plan->program_fd >= 0)
+		(void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, env, AT_EMPTY_PATH);
+	else
+		(void)execve(plan->lower, plan->argv, env);
+	return spawn_exec_error(plan->lower, errno, err);
+}
+
 static int exec_by_path(const struct plan *plan, char **argv, struct err *err)
 {
 	char *const *env = (char *const *)(size_t)plan->environ;
@@ -735,6 +747,8 @@ static int step_exec(struct plan *plan, struct err *err)
 	char *const *env = (char *const *)(size_t)plan->environ;
 
 	(void)syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */);
+	if (plan->spec->program.bundle)
+		return exec_bundled(plan, err);
 	if (plan->init_fd < 0 || plan->join)
 		return exec_by_path(plan, plan->argv, err);
 	(void)syscall(SYS_execveat, plan->init_fd, "", plan->argv, env, AT_EMPTY_PATH);

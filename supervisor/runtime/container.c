@@ -22,6 +22,7 @@ enum { STAGE_PAGE = 4096 };
 static const char *const stage_names[] = {
 	[STAGE_NONE] = "begin",
 	[STAGE_IMAGE] = "prepare the image",
+	[STAGE_BUNDLE] = "prepare the program",
 	[STAGE_NETWORK] = "attach the network",
 	[STAGE_JOIN] = "enter the container",
 	[STAGE_CLOSE] = "close descriptors",
@@ -98,6 +99,7 @@ static struct plan plan_new(const struct container_env *env, const struct contai
 		.null_fd = -1,
 		.tty_fd = -1,
 		.init_fd = -1,
+		.program_fd = -1,
 		.in = in,
 		.out = out,
 		.err = errfd,

@@ -52,6 +52,7 @@ enum container_stage {
 	STAGE_NONE,
 	/* in the preparer, in the host's namespaces */
 	STAGE_IMAGE,
+	STAGE_BUNDLE,
 	STAGE_NETWORK,
 	/* in the joiner of an exec */
 	STAGE_JOIN,

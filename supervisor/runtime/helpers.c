@@ -20,6 +20,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "images/program.h"
 #include "images/rootfs.h"
 #include "netns/net.h"
 #include "supervisor/base/capability.h"
@@ -86,7 +87,7 @@ bool helpers_prepare_needed(const struct container_env *env, const struct contai
 	char pin[256];
 
 	if (spec->native)
-		return false;
+		return spec->program.bundle;
 	if (!plan_lower(env, spec, lower, sizeof lower))
 		return true;
 	if (spec->net.mode != NET_PRIVATE)
@@ -95,19 +96,31 @@ bool helpers_prepare_needed(const struct container_env *env, const struct contai
 	return is_net_admin(spec) || statfs(pin, &st) < 0 || st.f_type != NSFS_MAGIC;
 }
 
+/* What the container stands on: its image's directory, or the program of a native service. */
+static int prepare_lower(const struct plan *plan, char *ret, size_t size, struct err *err)
+{
+	const struct container_env *env = plan->env;
+	char img_dir[256];
+
+	if (plan->spec->native) {
+		*plan->stage = STAGE_BUNDLE;
+		return program_prepare(&plan->spec->program, env->state_dir, env->run_dir,
+			env->worker, ret, size, err);
+	}
+	(void)snprintf(img_dir, sizeof img_dir, "%s/img", env->run_dir);
+	*plan->stage = STAGE_IMAGE;
+	return rootfs_prepare(&plan->spec->root, img_dir, env->worker, ret, size, err);
+}
+
 _Noreturn void helpers_prepare(struct plan *plan)
 {
 	struct err err = { 0 };
 	struct err lower = { 0 };
-	char img_dir[256];
 	int r;
 
 	leave_the_loop(plan);
-	(void)snprintf(img_dir, sizeof img_dir, "%s/img", plan->env->run_dir);
-	*plan->stage = STAGE_IMAGE;
-	r = rootfs_prepare(
-		&plan->spec->root, img_dir, plan->env->worker, lower.text, sizeof lower.text, &err);
-	if (r >= 0) {
+	r = prepare_lower(plan, lower.text, sizeof lower.text, &err);
+	if (r >= 0 && !plan->spec->native) {
 		*plan->stage = STAGE_NETWORK;
 		r = prepare_network(plan, &err);
 	}

@@ -28,8 +28,8 @@ struct plan {
 	const struct process_spec *process;
 	const char *notify_socket; /* on the host; NULL: none */
 	bool prepared;             /* a preparer has made the network as it should be */
-	const char *lower;         /* the root's lower directory */
-	bool join;                 /* exec: into a running container, whose pidfd is join_pidfd */
+	const char *lower; /* the root's lower directory; of a native service: the program's path */
+	bool join;         /* exec: into a running container, whose pidfd is join_pidfd */
 	bool hold;
 	bool must_join_cgroup; /* the kernel could not do it at birth */
 	volatile int32_t *stage;
@@ -37,10 +37,11 @@ struct plan {
 	int report_fd; /* our end of the report */
 	int cgroup_fd;
 	int join_pidfd;
-	int root_fd; /* O_PATH of the assembled root; -1: native or join */
-	int null_fd; /* the host's /dev/null, verified */
-	int tty_fd;  /* TTYPath= */
-	int init_fd; /* berth-init, for RunInit= and HoldOpen= */
+	int root_fd;    /* O_PATH of the assembled root; -1: native or join */
+	int null_fd;    /* the host's /dev/null, verified */
+	int tty_fd;     /* TTYPath= */
+	int init_fd;    /* berth-init, for RunInit= and HoldOpen= */
+	int program_fd; /* a program of a bundle, in memory; -1: it is run by its path */
 	int in, out, err;
 
 	struct plan_mount mounts[PLAN_MOUNTS];

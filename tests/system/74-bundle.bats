@@ -3,6 +3,68 @@
 # shellcheck disable=SC2030,SC2031,SC2119,SC2120 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 
+prepare() {
+	PACKER=$BERTH
+	FILE=$BATS_TEST_TMPDIR/site
+	MADE=$BATS_TEST_TMPDIR/made
+	mkdir -p "$MADE"
+}
+finish() {
+	stop_supervise
+	for dir in "$STATE" "$MADE/state" "$MADE/run"; do
+		while mountpoint -q "$dir"; do umount -l "$dir"; done
+	done
+	rm -rf /run/berth-appliance
+}
+
+# A packed file brings its own configuration.
+options() {
+	OPTIONS=()
+	[ "$BERTH" = "$FILE" ] || OPTIONS=(--config "$UNITS" --run-dir "$RUNTIME")
+}
+berth() {
+	options
+	"$BERTH" "${OPTIONS[@]}" "$@"
+}
+spawn_supervise() {
+	options
+	"$BERTH" "${OPTIONS[@]}" supervise "$@" 2>>"$BATS_TEST_TMPDIR/supervise.log" >&2 3>&- 4>&- &
+	# shellcheck disable=SC2034 # for system.bash
+	SUPERVISOR=$!
+}
+# pack NAME=PROGRAM…: what runs from here on is the packed file.
+pack() {
+	local bundles=()
+	for bundle in "$@"; do bundles+=(--bundle "$bundle"); done
+	"$PACKER" --config "$UNITS" pack "${bundles[@]}" -o "$FILE"
+	BERTH=$FILE
+}
+# A new boot, as far as /run is concerned.
+reboot_run() {
+	stop_supervise
+	rm -rf /run/berth-appliance "${RUNTIME:?}"/*
+}
+exe_of() { readlink "/proc/$(pid_of "$1")/exe"; }
+
+# tool CONTENT: a program that says it, and sleeps; and a unit that runs it out of a bundle.
+tool() {
+	# shellcheck disable=SC2016 # for the program
+	printf '#!/bin/sh\necho %s; exec "${0%%/*}/nap" 1000\n' "$1" >"$MADE/tool"
+	cp "$(command -v sleep)" "$MADE/nap"
+	chmod 755 "$MADE/tool" "$MADE/nap"
+	unit tool.service <<-EOT
+		[Service]
+		ExecStart=tool
+		Restart=always
+		[X-Berth]
+		Bundle=kit
+		[Install]
+		WantedBy=default.target
+	EOT
+}
+contents() { find "$STATE/bundles" "$RUNTIME/bundles" -mindepth 1 -maxdepth 1 -type d -name 'kit-*' 2>/dev/null; }
+naps() { [[ "$(exe_of tool)" == */nap* ]]; }
+
 # listener NAME [TIMEOUT [PROBED]]: a unit that listens on /run/NAME.sock half a second after its start.
 listener() {
 	command -v socat >/dev/null || skip "socat is not installed"
@@ -65,4 +127,140 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	EOT
 	start_supervise
 	wait_for ready web
+}
+
+# ---- bundles --------------------------------------------------------------------------------------
+
+@test "a program of the appliance file is extracted once, and runs with its siblings beside it" {
+	tool one
+	pack "kit=$MADE/tool" "kit=$MADE/nap"
+	run -0 berth bundle ls
+	has 'kit/tool'
+	has 'kit/nap'
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	dir=$(contents)
+	[[ "$dir" == "$STATE/bundles/kit-"* ]]
+	[ "$(exe_of tool)" = "$dir/nap" ]
+	[ "$(stat -c '%a %U' "$dir" "$dir/tool" "$dir/nap" | sort -u | tr '\n' ' ')" = '500 root 700 root ' ]
+	cmp "$MADE/nap" "$dir/nap"
+	run berth status tool
+	has 'bundle: kit'
+	# A second start makes nothing anew.
+	inode=$(stat -c %i "$dir/tool")
+	berth restart tool
+	[ "$(stat -c %i "$dir/tool")" = "$inode" ]
+}
+
+@test "what was damaged on the disk is mended after a boot; what is damaged in the file is refused" {
+	tool one
+	pack "kit=$MADE/tool" "kit=$MADE/nap"
+	start_supervise
+	wait_for ready tool
+	dir=$(contents)
+	reboot_run
+	# Cut short, changed, and what a power cut left of a write.
+	truncate -s 100 "$dir/nap"
+	chmod 700 "$dir/tool"
+	echo exit >>"$dir/tool"
+	echo half >"$dir/.tmp"
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	cmp "$MADE/nap" "$dir/nap"
+	cmp "$MADE/tool" "$dir/tool"
+	[ ! -e "$dir/.tmp" ]
+	reboot_run
+	rm -r "$dir"
+	offset=$("$PACKER" bundle ls --json "$FILE" | jq '.[] | select(.name == "kit/nap") | .offset')
+	printf 'X' | dd of="$FILE" bs=1 seek=$((offset + 5000)) conv=notrunc status=none
+	start_supervise
+	wait_for backoff tool
+	run berth why tool
+	has 'prepare the program: bundle kit: program kit/nap: it is not what was packed'
+	[ ! -e "$dir/nap" ]
+}
+
+@test "of older contents only what still runs is kept" {
+	tool one
+	pack "kit=$MADE/tool" "kit=$MADE/nap"
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	old=$(contents)
+	pid=$(pid_of tool)
+	# Something else runs out of the same bundle, and goes on after it is replaced.
+	"$old/nap" 1000 3>&- 4>&- &
+	other=$!
+	end_supervise
+	tool two
+	"$PACKER" --config "$UNITS" pack --bundle "kit=$MADE/tool" --bundle "kit=$MADE/nap" -o "$MADE/next"
+	mv "$MADE/next" "$FILE"
+	start_supervise
+	wait_restarted tool "$pid"
+	wait_for ready tool
+	wait_until 5 naps
+	[ "$(contents | wc -l)" = 2 ]
+	kill "$other"
+	wait "$other" || true
+	berth restart tool
+	[ "$(contents | wc -l)" = 1 ]
+	[ "$(contents)" != "$old" ]
+	berth logs tool | grep -qx two
+}
+
+@test "a state directory that cannot be written or executed leaves RunDir, or memory" {
+	cp "$(command -v sleep)" "$MADE/nap"
+	unit tool.service <<-EOT
+		[Service]
+		ExecStart=nap 1000
+		[X-Berth]
+		Bundle=kit
+		[Install]
+		WantedBy=default.target
+	EOT
+	pack "kit=$MADE/nap"
+	mount --bind "$STATE" "$STATE"
+	mount -o remount,bind,noexec "$STATE"
+	start_supervise
+	wait_for ready tool
+	[[ "$(exe_of tool)" == "$RUNTIME/bundles/kit-"*/nap ]]
+	reboot_run
+	mount -t tmpfs -o noexec tmpfs "$RUNTIME"
+	start_supervise
+	wait_for ready tool
+	[[ "$(exe_of tool)" == '/memfd:nap (deleted)' ]]
+	# It takes its RunDir= along.
+	stop_supervise
+	mount -o remount,bind,exec,ro "$STATE"
+	start_supervise
+	wait_for ready tool
+	[[ "$(exe_of tool)" == "$RUNTIME/bundles/kit-"*/nap ]]
+}
+
+@test "without an appliance file, bundles are directories; what is not there is told by the check" {
+	tool one
+	run -1 berth check
+	has 'Bundle: kit was not found: pack it with'
+	echo "BundlePath=$MADE/bundles" >>"$UNITS/berth.conf"
+	run -1 berth check
+	has "Bundle: kit was not found; searched $MADE/bundles/kit"
+	mkdir -p "$MADE/bundles/kit"
+	cp "$MADE/nap" "$MADE/bundles/kit/"
+	run -1 berth check
+	has "ExecStart: the bundle kit in $MADE/bundles/kit has no program tool"
+	cp "$MADE/tool" "$MADE/bundles/kit/"
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	[ "$(exe_of tool)" = "$MADE/bundles/kit/nap" ]
+	run -1 "$PACKER" --config "$UNITS" pack --bundle "kti=$MADE/tool" -o "$FILE"
+	has 'no unit has [X-Berth] Bundle=kti'
+	run -1 "$PACKER" --config "$UNITS" pack --bundle "kit=$MADE/nowhere" -o "$FILE"
+	has 'NAME=PROGRAM is expected'
+	# What it names is packed from there, too.
+	"$PACKER" --config "$UNITS" pack -o "$FILE"
+	run -0 "$FILE" bundle ls
+	has 'kit/tool'
 }

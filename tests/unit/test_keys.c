@@ -182,7 +182,7 @@ static void test_problems(void **state)
 			UNIT_CONTAINER, true },
 		{ "Service", "ExecStart", "+/bin/x", "ExecStart: the prefix \"+\" is not served",
 			UNIT_SERVICE, true },
-		{ "Service", "ExecStart", "x", "ExecStart: the command must be", UNIT_SERVICE,
+		{ "Service", "ExecStart", "-", "ExecStart: a command is missing", UNIT_SERVICE,
 			true },
 		{ "Service", "Type", "forking",
 			"Type: \"forking\" is not served: write one of simple, exec, oneshot, "

@@ -216,6 +216,23 @@ static const struct bad rows[] = {
 		{ { "a.service", NATIVE "[X-Berth]\nProbeInterval=1s\n" } } },
 	{ "@/a.service:5: Probe: Type=notify says already when it is ready: remove one of them\n",
 		{ { "a.service", NATIVE "Type=notify\n[X-Berth]\nProbe=tcp:127.0.0.1:80\n" } } },
+	{ "@/a.service:2: ExecStart: the command must be an absolute path, or [X-Berth] Bundle= "
+	  "name the bundle that tool is in\n",
+		{ { "a.service", "[Service]\nExecStart=tool\n" } } },
+	{ "@/a.service:2: ExecStart: with Bundle=kit the first word is the name of a program in "
+	  "the "
+	  "bundle, without a path\n",
+		{ { "a.service", "[Service]\nExecStart=/bin/tool\n[X-Berth]\nBundle=kit\n" } } },
+	{ "@/a.service:2: Bundle: kit was not found: pack it with \"berth pack --bundle "
+	  "kit=PROGRAM\", or set BundlePath= in berth.conf\n",
+		{ { "a.service", "[X-Berth]\nBundle=kit\n" } } },
+	{ "@/a.service:2: ExecStart: the bundle kit has no program kit: correct the name, or put "
+	  "it "
+	  "there\n",
+		{ { "a.service", "[X-Berth]\nBundle=kit\n" },
+			{ ".bundles/kit/tool", "0 1 0123456789abcdef\n" } } },
+	{ "@/a.container:5: Bundle: is for .service files\n",
+		{ { "a.container", WEB "[X-Berth]\nBundle=kit\n" } } },
 	{ "@/env:2: EnvironmentFile: not KEY=VALUE: correct the line, or begin it with #\n",
 		{ { "a.container", WEB "EnvironmentFile=./env\n" }, { "env", "A=1\nB C\n" } } },
 };

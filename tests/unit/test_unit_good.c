@@ -317,6 +317,33 @@ static void test_probe(void **state)
 	unit_dir_close(&dir);
 }
 
+/* Out of an appliance file, whose payload told where its programs lie; the same programs in another
+ * place of the file are the same content. */
+static void test_bundle(void **state)
+{
+	struct unit_dir dir;
+	char tag[80];
+
+	(void)state;
+	LOAD(&dir, { "kit.service", "[X-Berth]\nBundle=kit\n" },
+		{ "tool.service", "[Service]\nExecStart=tool -v\n[X-Berth]\nBundle=kit\n" },
+		{ ".bundles/kit/kit", "4096 100 0123456789abcdef\n" },
+		{ ".bundles/kit/tool", "8192 200 89abcdef01234567\n" });
+	HAS(unit_dir_spec(&dir, "kit"), "argv: kit\n");
+	(void)snprintf(tag, sizeof tag, "bundle: kit\nbundle content: %.16s\n",
+		find(&dir, "kit")->spec->program.tag);
+	HAS(unit_dir_spec(&dir, "tool"), "argv: tool\nargv: -v\n");
+	HAS(dir.out, tag);
+	assert_string_equal(find(&dir, "tool")->spec->program.file, "tool");
+	unit_dir_write(&dir, ".bundles/kit/tool", "12288 200 89abcdef01234567\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	HAS(unit_dir_spec(&dir, "tool"), tag);
+	unit_dir_write(&dir, ".bundles/kit/tool", "12288 200 79abcdef01234567\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_null(strstr(unit_dir_spec(&dir, "tool"), tag));
+	unit_dir_close(&dir);
+}
+
 /* An address that was stored stays, whoever comes; one whose unit is gone is free again. */
 static void test_leases(void **state)
 {
@@ -472,6 +499,7 @@ int main(void)
 		cmocka_unit_test(test_security_and_limits),
 		cmocka_unit_test(test_graph),
 		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_chosen_ports),
 		cmocka_unit_test(test_hash),

@@ -1,0 +1,39 @@
+#include "supervisor/runtime/sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "supervisor/base/err.h"
+#include "supervisor/base/path.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U /* Linux 6.3 */
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020 /* Linux 6.3 */
+#endif
+
+/* vm.memfd_noexec=1 makes a memfd without MFD_EXEC not executable; older kernels refuse the flag. */
+int sealed_new(const char *name, struct err *err)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? err_sys(err, errno, "memfd_create for %s", name) : fd;
+}
+
+int sealed_open(int writer, const char *name, struct err *err)
+{
+	int fd;
+
+	if (fcntl(writer, F_ADD_SEALS, F_SEAL_EXEC) < 0 && errno != EINVAL)
+		return err_sys(err, errno, "seal %s", name);
+	if (fcntl(writer, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
+		0)
+		return err_sys(err, errno, "seal %s", name);
+	/* While a descriptor is open for writing, exec gives ETXTBSY, seals or not. */
+	fd = open(fd_path(writer).text, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "open %s", name) : fd;
+}
