@@ -61,6 +61,7 @@ WORKER_LIBS := nettle jansson
 # Of libarchive the worker takes in what it calls: tar and three compressions. Debian's shared one brings
 # all its formats, libxml2 and with that ICU: 38 MB, and 1.5 ms at each start of the worker.
 LIBARCHIVE ?= $(if $(wildcard $(sysroot)$(shell $(PKG_CONFIG) --variable=libdir libarchive)/libarchive.a),static,shared)
+FETCH_LIBS  := libcurl jansson nettle
 
 base_src    := $(wildcard supervisor/base/*.c)
 leaf_src    := $(wildcard cgroups/*.c netns/*.c images/*.c)
@@ -69,12 +70,14 @@ runtime_src := $(wildcard supervisor/runtime/*.c)
 core_src    := $(wildcard supervisor/core/*.c)
 cmd_src     := $(wildcard supervisor/cmd/*.c)
 worker_src  := $(wildcard images/worker/*.c)
+fetch_src   := $(wildcard images/fetch/*.c)
 unit_tests  := $(wildcard tests/unit/test_*.c)
 
 lib_src     := $(base_src) $(leaf_src) $(config_src) $(runtime_src) $(core_src)
 lib_obj     := $(lib_src:%.c=$(O)/%.o)
 cmd_obj     := $(cmd_src:%.c=$(O)/%.o)
 worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/bundle.o
+fetch_obj   := $(fetch_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/platform.o
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
 net_bin     := $(if $(wildcard tests/net/net.c),$(O)/tests/net-driver)
@@ -82,7 +85,10 @@ stepper_bin := $(O)/tests/stepper
 probe_bin   := $(if $(wildcard tests/probe/probe.c),$(O)/tests/probe)
 hang_bin    := $(if $(shell $(PKG_CONFIG) --exists fuse3 && echo yes),$(O)/tests/hang)
 
-PROGRAMS := $(if $(cmd_src),$(O)/berth) $(if $(worker_src),$(O)/berth-worker)
+# Without libcurl there is no berth-fetch, and everything else.
+fetch_bin   := $(if $(shell $(PKG_CONFIG) --exists $(FETCH_LIBS) && echo yes),$(O)/berth-fetch)
+
+PROGRAMS := $(if $(cmd_src),$(O)/berth) $(if $(worker_src),$(O)/berth-worker) $(fetch_bin)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -100,10 +106,18 @@ berth_libs    = $(shell $(PKG_CONFIG) --libs $(BERTH_LIBS))
 worker_cflags = $(shell $(PKG_CONFIG) --cflags libarchive $(WORKER_LIBS))
 worker_libs   = $(if $(filter static,$(LIBARCHIVE)),-l:libarchive.a \
 	$(shell $(PKG_CONFIG) --libs $(WORKER_LIBS) liblzma libzstd zlib),$(shell $(PKG_CONFIG) --libs libarchive $(WORKER_LIBS)))
+fetch_cflags  = $(shell $(PKG_CONFIG) --cflags $(FETCH_LIBS))
+fetch_libs    = $(shell $(PKG_CONFIG) --libs $(FETCH_LIBS))
+# No clock that is set right stands before it: berth-fetch tells so of one that does.
+BUILT        := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),$(shell stat -c %Y Makefile))
 
 $(O)/images/worker/%.o: images/worker/%.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(worker_cflags) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/images/fetch/%.o: images/fetch/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(fetch_cflags) -DBERTH_BUILT=$(BUILT) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -122,6 +136,9 @@ $(O)/berth: $(cmd_obj) $(init_blob) $(O)/libberth.a
 
 $(O)/berth-worker: $(worker_obj)
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(worker_libs)
+
+$(O)/berth-fetch: $(fetch_obj)
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -pthread -o $@ $^ $(fetch_libs)
 
 # What RunInit= puts into a container: static, without a C library, embedded in berth.
 $(O)/berth-init: supervisor/init/init.c
@@ -229,11 +246,12 @@ format: ## let clang-format rewrite the tree
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 compdb: ## compile_commands.json for editors and clang-tidy
-	@tests/lint/compdb.sh '$(subst ','\'',$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags))' > compile_commands.json
+	@tests/lint/compdb.sh '$(subst ','\'',$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags) -DBERTH_BUILT=0)' > compile_commands.json
 
 install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth
 	install -Dm755 $(O)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth-worker
+	$(if $(fetch_bin),install -Dm755 $(O)/berth-fetch $(DESTDIR)$(PREFIX)/libexec/berth-fetch)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in berth berth-containers; do \
 		sed 's|/usr/local/|$(PREFIX)/|' packaging/$$unit.service \

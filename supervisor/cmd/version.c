@@ -38,6 +38,8 @@ static const struct {
 	{ "inih", "INI lines", "BSD-3-Clause" },
 	{ "jansson", "JSON", "MIT" },
 	{ "libarchive", "archives (only berth-worker)", "BSD-2-Clause" },
+	{ "nettle", "digests (not berth)", "LGPL-3.0-or-later, or GPL-2.0-or-later" },
+	{ "libcurl", "registries (only berth-fetch)", "curl (MIT-like)" },
 };
 
 int cmd_version(int argc, char **argv)

@@ -8,13 +8,15 @@ words() {
 list=$(dirname "$0")/links.txt
 bad=0
 programs=$(awk '!/^#/ && $1 != "*" { print $1 }' "$list")
-for program in $programs; do
+for row in $programs; do
+	program=${row%\?}
+	[ "$row" = "$program" ] || [ -e "$1/$program" ] || continue
 	if [ ! -x "$1/$program" ]; then
 		echo "$1/$program is not there: build it first"
 		bad=1
 		continue
 	fi
-	may=$(words "$program")
+	may=$(words "$row")
 	[ "$may" = - ] || may="$may
 $(words '*')"
 	for library in $(readelf -d "$1/$program" |
