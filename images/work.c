@@ -107,8 +107,12 @@ static bool words_read(int fd, struct line *line)
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
-/* Until both ends are closed. The first line of standard error, without its name, is left in `ret`. */
-static void listen_to(const struct work *work, int steps, int said, struct line *ret)
+/*
+ * Until both ends are closed. The first line of standard error, without its name, is left in `ret`.
+ * Gives: 0, or why it may not go on; then it is told to end.
+ */
+static int listen_to(
+	const struct work *work, pid_t pid, int steps, int said, struct line *ret, struct err *err)
 {
 	struct pollfd ends[2] = { { .fd = steps, .events = POLLIN },
 		{ .fd = said, .events = POLLIN } };
@@ -116,12 +120,18 @@ static void listen_to(const struct work *work, int steps, int said, struct line 
 	size_t length = strlen(name);
 	struct line line = { 0 };
 	const char *words = ret->text;
+	int stop = 0;
 
 	while (ends[0].fd >= 0 || ends[1].fd >= 0) {
 		if (poll(ends, 2, -1) < 0 && errno != EINTR)
 			break;
 		if (ends[0].revents && !steps_read(work, steps, &line))
 			ends[0].fd = -1;
+		else if (ends[0].revents && work->may_go_on && stop == 0) {
+			stop = work->may_go_on(work->context, err);
+			if (stop < 0)
+				(void)kill(pid, SIGKILL);
+		}
 		if (ends[1].revents && !words_read(said, ret))
 			ends[1].fd = -1;
 		ends[0].revents = ends[1].revents = 0;
@@ -131,6 +141,7 @@ static void listen_to(const struct work *work, int steps, int said, struct line 
 	if (strncmp(words, name, length) == 0 && strncmp(words + length, ": ", 2) == 0)
 		words += length + 2;
 	memmove(ret->text, words, strlen(words) + 1);
+	return stop;
 }
 
 /* ---- running it ----------------------------------------------------------------------------------- */
@@ -167,10 +178,12 @@ int work_run(const struct work *work, struct err *err)
 		work_exec(work, steps_out, said_out, parent);
 	fd_close(&said_out);
 	fd_close(&steps_out);
-	listen_to(work, steps_in, said_in, &said);
+	r = listen_to(work, pid, steps_in, said_in, &said, err);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(err, errno, "wait for %s", name);
+	if (r < 0)
+		return r;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFSIGNALED(status))

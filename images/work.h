@@ -23,6 +23,9 @@ struct work {
 	/* Called for each line "DONE TOTAL WHAT" on its standard output; NULL: nobody asks. Lines of
 	 * another shape are nobody's. */
 	void (*step)(void *context, const struct work_step *step);
+	/* Asked after each step: may it go on? A negative answer ends the job, and is what work_run
+	 * fails with; NULL: always. */
+	int (*may_go_on)(void *context, struct err *err);
 	void *context;
 };
 

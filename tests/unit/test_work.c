@@ -97,6 +97,31 @@ static void its_name_is_taken_off(void **state)
 	assert_non_null(strstr(err.text, "signal 9"));
 }
 
+static int no_further(void *context, struct err *err)
+{
+	const struct steps *steps = context;
+
+	return steps->n >= 3 ? err_set(err, ENOSPC, "no room after %zu steps", steps->n) : 0;
+}
+
+static void a_job_can_be_ended(void **state)
+{
+	struct steps steps = { 0 };
+	struct err err = { 0 };
+	const struct work work = { .program = "sh",
+		.words = { "-c", "while :; do echo 1 2 3; sleep 0.01; done" },
+		.in = -1,
+		.by_path = true,
+		.step = on_step,
+		.may_go_on = no_further,
+		.context = &steps };
+
+	(void)state;
+	assert_int_equal(work_run(&work, &err), -ENOSPC);
+	assert_true(steps.n >= 3);
+	assert_non_null(strstr(err.text, "no room after"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +129,7 @@ int main(void)
 		cmocka_unit_test(a_long_line_is_passed_over),
 		cmocka_unit_test(both_ends_are_read),
 		cmocka_unit_test(its_name_is_taken_off),
+		cmocka_unit_test(a_job_can_be_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
