@@ -259,6 +259,7 @@ install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	done
 	install -Dm644 docs/berth.8 $(DESTDIR)$(PREFIX)/share/man/man8/berth.8
 	install -Dm644 docs/berth-pack.1 $(DESTDIR)$(PREFIX)/share/man/man1/berth-pack.1
+	install -Dm644 docs/berth-image.1 $(DESTDIR)$(PREFIX)/share/man/man1/berth-image.1
 	install -Dm644 $(O)/gen/berth.container.5 $(DESTDIR)$(PREFIX)/share/man/man5/berth.container.5
 
 clean: ## remove build/

@@ -423,21 +423,46 @@ static const char *megabytes(uint64_t bytes, char ret[24])
 	return ret;
 }
 
-int store_room(const struct store *store, uint64_t bytes, struct err *err)
+int store_space(const struct store *store, struct store_space *ret, struct err *err)
 {
 	struct statvfs st;
-	uint64_t free_bytes, reserve;
-	char texts[4][24];
 
 	if (fstatvfs(store->dir, &st) < 0)
 		return err_sys(err, errno, "ask for the free space of %s", store->path);
-	free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	reserve = reserve_of((uint64_t)st.f_blocks * st.f_frsize);
-	if (free_bytes >= reserve && free_bytes - reserve >= bytes)
+	ret->size = (uint64_t)st.f_blocks * st.f_frsize;
+	ret->available = (uint64_t)st.f_bavail * st.f_frsize;
+	ret->reserve = reserve_of(ret->size);
+	return 0;
+}
+
+int store_room(const struct store *store, uint64_t bytes, struct err *err)
+{
+	struct store_space space = { 0 };
+	char texts[4][24];
+	int r = store_space(store, &space, err);
+
+	if (r < 0)
+		return r;
+	if (space.available >= space.reserve && space.available - space.reserve >= bytes)
 		return 0;
 	return err_set(err, ENOSPC,
 		"no room in %s: %s are needed, %s are free, of which %s are kept for berth's own "
 		"state: %s are missing: remove images (berth image ls, rm, gc), or make room",
-		store->path, megabytes(bytes, texts[0]), megabytes(free_bytes, texts[1]),
-		megabytes(reserve, texts[2]), megabytes(bytes + reserve - free_bytes, texts[3]));
+		store->path, megabytes(bytes, texts[0]), megabytes(space.available, texts[1]),
+		megabytes(space.reserve, texts[2]),
+		megabytes(bytes + space.reserve - space.available, texts[3]));
+}
+
+uint64_t store_image_bytes(const struct store *store, const struct store_image *image)
+{
+	char path[STORE_ID_SIZE + 20];
+	struct stat st;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < image->nlayers; i++)
+		bytes += image->layers[i].bytes;
+	(void)snprintf(path, sizeof path, "images/%s/root.img", image->id);
+	if (!image->nlayers && fstatat(store->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		bytes = (uint64_t)st.st_size;
+	return bytes;
 }

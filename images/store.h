@@ -107,6 +107,18 @@ void store_names_done(struct store_names *names);
  */
 int store_room(const struct store *store, uint64_t bytes, struct err *err);
 
+struct store_space {
+	uint64_t size, available,
+		reserve; /* bytes of the file system, of which the reserve is ours */
+};
+int store_space(const struct store *store, struct store_space *ret, struct err *err);
+
+/* The bytes of an image's files: of its layers, which it may share, or of its root.img. */
+uint64_t store_image_bytes(const struct store *store, const struct store_image *image);
+/* The ids of all images, named or not: a list of `n`, to be freed. */
+int store_images_list(
+	const struct store *store, char (**ret)[STORE_ID_SIZE], size_t *n, struct err *err);
+
 /* ---- removing ---------------------------------------------------------------------------------- */
 
 struct store_freed {
@@ -114,22 +126,29 @@ struct store_freed {
 	uint64_t bytes; /* of files in them, as far as that is known */
 };
 
-/* Which images are in use by somebody who is not in the mount tables. */
+/* Images that somebody needs who is not in the mount tables: the units of a supervisor. */
 struct store_pins {
-	char (*ids)[STORE_ID_SIZE];
+	struct store_pin {
+		char id[STORE_ID_SIZE];
+		char unit[128]; /* "web.container" */
+	} * v;
 	size_t n;
 };
+/* RUN_DIR/images, in which a supervisor notes them: a line "ID UNIT" each. None: no such file. */
+int store_pins_read(const char *run_dir, struct store_pins *ret, struct err *err);
+void store_pins_done(struct store_pins *pins);
 
 /*
  * store_gc - what no name needs any more goes to trash/
  *
  * Kept: what a name means or meant before; what is pinned; what is in the mount table of a process;
  * an image that was handed out in the last minute.
+ * Gives: what went; with `dry`, which needs no lock, what would go.
  * Blocks: for as long as renames take. Fails: an image that has a name is not whole: then nothing is
  *         removed, for it is not known what it needs.
  */
-int store_gc(const struct store *store, const struct store_pins *pins, struct store_freed *ret,
-	struct err *err);
+int store_gc(const struct store *store, const struct store_pins *pins, bool dry,
+	struct store_freed *ret, struct err *err);
 
 /* Notes that somebody is about to start from an image: store_gc leaves it for a minute. */
 void store_hand_out(const char *store, const char *id);

@@ -67,7 +67,7 @@ static int set_read(const struct store *store, const char *room, struct set *ret
 	int r = 0;
 
 	if (!dir)
-		return err_sys(err, errno, "read %s/%s", store->path, room);
+		return errno == ENOENT ? 0 : err_sys(err, errno, "read %s/%s", store->path, room);
 	(void)fd_take(&fd); /* dir has it */
 	while (r == 0 && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
@@ -80,6 +80,7 @@ static int set_read(const struct store *store, const char *room, struct set *ret
 
 struct gc {
 	const struct store *store;
+	bool dry;
 	struct inuse inuse;
 	struct set images, layers;           /* all that are there */
 	struct set named;                    /* images that a name or a pin means */
@@ -126,7 +127,7 @@ static int named_find(struct gc *gc, const struct store_pins *pins, struct err *
 			full = set_add(&gc->named, names.v[i].name.previous);
 	}
 	for (size_t i = 0; i < pins->n && full == 0; i++)
-		full = set_add(&gc->named, pins->ids[i]);
+		full = set_add(&gc->named, pins->v[i].id);
 	store_names_done(&names);
 	return full < 0 ? err_sys(err, ENOMEM, "find the images that are named") : 0;
 }
@@ -171,15 +172,12 @@ static int keep_find(struct gc *gc, struct err *err)
 static void image_count(struct gc *gc, const char *id)
 {
 	struct store_image image = { 0 };
-	char path[STORE_ID_SIZE + 20];
-	struct stat st;
 
 	gc->freed.images++;
 	if (store_load(gc->store->path, id, &image, NULL) < 0)
 		return;
-	(void)snprintf(path, sizeof path, "images/%s/root.img", id);
-	if (!image.nlayers && fstatat(gc->store->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		gc->freed.bytes += (uint64_t)st.st_size;
+	if (!image.nlayers)
+		gc->freed.bytes += store_image_bytes(gc->store, &image);
 	for (size_t i = 0; i < image.nlayers; i++) {
 		const char *chain = image.layers[i].chain;
 
@@ -191,21 +189,26 @@ static void image_count(struct gc *gc, const char *id)
 }
 
 /* What lies there under that name is an older one, half removed. */
-static int to_trash(const struct store *store, const char *room, const char *name, struct err *err)
+static int to_trash(const struct gc *gc, const char *room, const char *name, struct err *err)
 {
-	own_fd from = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	own_fd trash = openat(store->dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_fd from = openat(gc->store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_fd trash = openat(gc->store->dir, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char to[STORE_ID_SIZE + 40];
 
+	if (gc->dry)
+		return 0;
 	(void)snprintf(to, sizeof to, "%.64s.%d.%" PRIx64, name, (int)getpid(), clock_monotonic());
 	if (from < 0 || trash < 0 || renameat(from, name, trash, to) < 0)
 		return err_sys(err, errno, "move %s/%s to the trash", room, name);
 	return 0;
 }
 
-static int room_sync(const struct store *store, const char *room, struct err *err)
+static int room_sync(const struct gc *gc, const char *room, struct err *err)
 {
-	own_fd fd = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_fd fd = openat(gc->store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (gc->dry)
+		return 0;
 
 	if (fd < 0 || fsync(fd) < 0)
 		return err_sys(err, errno, "write the directory %s/ out", room);
@@ -219,24 +222,24 @@ static int remove_others(struct gc *gc, struct err *err)
 	for (size_t i = 0; r == 0 && i < gc->images.n; i++)
 		if (!set_has(&gc->kept_images, gc->images.v[i])) {
 			image_count(gc, gc->images.v[i]);
-			r = to_trash(gc->store, "images", gc->images.v[i], err);
+			r = to_trash(gc, "images", gc->images.v[i], err);
 		}
 	if (r == 0 && gc->freed.images)
-		r = room_sync(gc->store, "images", err);
+		r = room_sync(gc, "images", err);
 	for (size_t i = 0; r == 0 && i < gc->layers.n; i++)
 		if (!set_has(&gc->kept_layers, gc->layers.v[i])) {
 			gc->freed.layers++;
-			r = to_trash(gc->store, "layers", gc->layers.v[i], err);
+			r = to_trash(gc, "layers", gc->layers.v[i], err);
 		}
 	if (r == 0 && gc->freed.layers)
-		r = room_sync(gc->store, "layers", err);
+		r = room_sync(gc, "layers", err);
 	return r;
 }
 
-int store_gc(const struct store *store, const struct store_pins *pins, struct store_freed *ret,
-	struct err *err)
+int store_gc(const struct store *store, const struct store_pins *pins, bool dry,
+	struct store_freed *ret, struct err *err)
 {
-	struct gc gc = { .store = store };
+	struct gc gc = { .store = store, .dry = dry };
 	int r = set_read(store, "images", &gc.images, err);
 
 	inuse_read(&gc.inuse);
@@ -266,6 +269,72 @@ void store_hand_out(const char *store, const char *id)
 
 	if ((size_t)snprintf(path, sizeof path, "%s/images/%s", store, id) < sizeof path)
 		(void)utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+int store_images_list(
+	const struct store *store, char (**ret)[STORE_ID_SIZE], size_t *n, struct err *err)
+{
+	struct set ids = { 0 };
+	int r = set_read(store, "images", &ids, err);
+
+	if (r < 0) {
+		free(ids.v);
+		return r;
+	}
+	*ret = ids.v;
+	*n = ids.n;
+	return 0;
+}
+
+/* ---- pins ---------------------------------------------------------------------------------------- */
+
+static int pin_add(struct store_pins *pins, const char *line)
+{
+	const char *blank = strchr(line, ' ');
+	struct store_pin pin = { 0 };
+	struct store_pin *more;
+
+	if (!blank || (size_t)(blank - line) != sizeof pin.id - 1)
+		return 0; /* none of ours */
+	memcpy(pin.id, line, sizeof pin.id - 1);
+	(void)snprintf(pin.unit, sizeof pin.unit, "%.*s", (int)strcspn(blank + 1, "\n"), blank + 1);
+	more = realloc(pins->v, (pins->n + 1) * sizeof *more);
+	if (!more)
+		return -ENOMEM;
+	pins->v = more;
+	pins->v[pins->n++] = pin;
+	return 0;
+}
+
+int store_pins_read(const char *run_dir, struct store_pins *ret, struct err *err)
+{
+	struct store_pins pins = { 0 };
+	own_mem char *line = NULL;
+	char path[STORE_PATH_SIZE];
+	size_t size = 0;
+	FILE *file;
+	int r = 0;
+
+	(void)snprintf(path, sizeof path, "%s/images", run_dir);
+	file = fopen(path, "re");
+	if (!file && errno != ENOENT)
+		return err_sys(err, errno, "read %s", path);
+	while (file && r == 0 && getline(&line, &size, file) > 0)
+		r = pin_add(&pins, line);
+	if (file)
+		(void)fclose(file);
+	if (r < 0) {
+		store_pins_done(&pins);
+		return err_sys(err, -r, "read %s", path);
+	}
+	*ret = pins;
+	return 0;
+}
+
+void store_pins_done(struct store_pins *pins)
+{
+	free(pins->v);
+	*pins = (struct store_pins){ 0 };
 }
 
 /* ---- the trash ----------------------------------------------------------------------------------- */

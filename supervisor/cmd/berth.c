@@ -58,6 +58,8 @@ static const struct verb verbs[] = {
 		"one executable file of berth, a configuration and its images" },
 	{ "bundle", cmd_bundle, "ls|verify [--json] [FILE]",
 		"what is packed into this file, or another; compare it with its digests" },
+	{ "image", cmd_image, "VERB [OPTION…]",
+		"the store of images: import, ls, inspect, tag, rollback, rm, gc, df" },
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
 	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },

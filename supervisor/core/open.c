@@ -366,6 +366,7 @@ static int open_all(struct supervisor *sv, struct err *err)
 		return 0;
 	wanted_load(sv);
 	network_prune(sv);
+	images_begin(sv);
 	begin_all(sv);
 	return 0;
 }

@@ -209,6 +209,9 @@ int supervisor_adopt(struct supervisor *sv, struct err *err);
 /* After the last stop: kills what works for us, lets the log writer finish. Blocks. */
 void workers_end(struct supervisor *sv);
 
+/* images.c: at the start of a supervisor that is not `berth run` */
+void images_begin(struct supervisor *sv);
+
 /* reload.c */
 /* Is everything stopped that the next set lacks? */
 bool reload_is_due(const struct supervisor *sv);

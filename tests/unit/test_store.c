@@ -318,19 +318,22 @@ static void rollback_needs_a_previous_one(void **state)
 static void gc(struct place *p, const struct store_pins *pins, size_t images, size_t layers)
 {
 	struct store_freed freed = { 0 };
+	struct store_freed dry = { 0 };
 	struct err err = { 0 };
 
-	assert_int_equal(store_gc(&p->store, pins, &freed, &err), 0);
+	assert_int_equal(store_gc(&p->store, pins, true, &dry, &err), 0);
+	assert_int_equal(store_gc(&p->store, pins, false, &freed, &err), 0);
 	assert_int_equal(freed.images, images);
 	assert_int_equal(freed.layers, layers);
+	assert_memory_equal(&freed, &dry, sizeof freed);
 }
 
 static void what_is_needed_is_kept(void **state)
 {
 	struct place *p = *state;
-	char ids[1][STORE_ID_SIZE] = { ID("1") };
+	struct store_pin pin = { .id = ID("1"), .unit = "web.container" };
 	const struct store_pins none = { 0 };
-	const struct store_pins pinned = { ids, 1 };
+	const struct store_pins pinned = { &pin, 1 };
 	struct err err = { 0 };
 	struct store_freed freed = { 0 };
 
@@ -357,7 +360,7 @@ static void what_is_needed_is_kept(void **state)
 	/* What a named image needs is not known: nothing goes. */
 	write_at(p->path, "images/" ID("4") "/layers", "nonsense\n");
 	dir_at(p->path, "layers/" CHAIN("e"));
-	assert_int_equal(store_gc(&p->store, &none, &freed, &err), -EUCLEAN);
+	assert_int_equal(store_gc(&p->store, &none, false, &freed, &err), -EUCLEAN);
 	assert_non_null(strstr(err.text, "nothing is removed"));
 	assert_true(there(p, "layers/" CHAIN("e")));
 }

@@ -1,0 +1,58 @@
+/* The store of images, as the verbs below `berth image` see it. They work on it directly, under its
+ * lock, with or without a supervisor. */
+#ifndef BERTH_CMD_IMAGE_H
+#define BERTH_CMD_IMAGE_H
+
+#include <stdbool.h>
+
+#include "images/store.h"
+
+/*
+ * image_open - the store of this box, to write
+ *
+ * Says on standard error whom it waits for, and waits. Fails with words.
+ */
+int image_open(struct store *ret, struct err *err);
+/* To read. Fails: -ENOENT, there is no store yet, and others, with words. */
+int image_open_read(struct store *ret, struct err *err);
+
+/*
+ * image_lookup - the image that somebody means by a name, or by 8 or more first digits of its id
+ *
+ * Gives: the id, and the name in full in ret_ref (REFERENCE_SIZE bytes; "": it was named by its id).
+ * Fails: -ENOENT and others, with words.
+ */
+int image_lookup(
+	const struct store *store, const char *text, char *ret_id, char *ret_ref, struct err *err);
+
+/* One thing to take in. */
+struct image_source {
+	const char *path;     /* a file or a directory; "-": standard input */
+	const char *platform; /* OS/ARCH[/VARIANT]; NULL: this machine's */
+	const char *which; /* one of several images in it, by its name there; NULL: the only one */
+	const char *name;  /* what it is called here; NULL: as in the source, or as the file */
+	const char *title; /* for the progress: "import site.tar" */
+	bool json;         /* progress and result as lines of JSON */
+};
+
+/*
+ * image_take_in - import it, name it, remove what is not needed any more, and tell
+ *
+ * Needs: the store open to write. Gives: an exit code, everything said.
+ */
+int image_take_in(const struct store *store, const struct image_source *source);
+
+/* What no name needs goes; gives what it was. The files are removed at idle priority, here. */
+int image_collect(const struct store *store, struct store_freed *ret, struct err *err);
+
+/* The verbs: argv[0] is "berth image VERB". */
+int image_import(int argc, char **argv);
+int image_ls(int argc, char **argv);
+int image_rm(int argc, char **argv);
+int image_tag(int argc, char **argv);
+int image_rollback(int argc, char **argv);
+int image_gc(int argc, char **argv);
+int image_df(int argc, char **argv);
+int image_inspect(int argc, char **argv);
+
+#endif
