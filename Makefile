@@ -57,7 +57,7 @@ WERROR ?= $(if $(CI),-Werror)
 # ---- what is linked into what -------------------------------------------------------------------
 # Each program names its libraries; `make lint` checks the result with ldd.
 BERTH_LIBS  := libnl-3.0 libmnl libseccomp inih jansson
-WORKER_LIBS := nettle jansson
+WORKER_LIBS := nettle libsodium jansson
 # Of libarchive the worker takes in what it calls: tar and three compressions. Debian's shared one brings
 # all its formats, libxml2 and with that ICU: 38 MB, and 1.5 ms at each start of the worker.
 LIBARCHIVE ?= $(if $(wildcard $(sysroot)$(shell $(PKG_CONFIG) --variable=libdir libarchive)/libarchive.a),static,shared)

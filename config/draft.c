@@ -235,6 +235,31 @@ static int conf_path(
 	return 0;
 }
 
+/* Looked at here too: what is no key must be found before the day on which it is needed. */
+static int conf_update_keys(struct unit_set *set, const struct draft_list *keys)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				     "0123456789+/";
+	enum { KEY_LENGTH = 56 };
+
+	for (size_t i = 0; i < keys->n; i++) {
+		const char *key = keys->v[i].text;
+		const char *copy = arena_strdup(&set->arena, key);
+
+		if (!copy || strv_add(&set->conf.update_keys, &set->arena, copy) < 0)
+			return -ENOMEM;
+		if ((strlen(key) != KEY_LENGTH || !str_starts(key, "RW") ||
+			    strspn(key, base64) != KEY_LENGTH) &&
+			problem_at(set, true, keys->v[i].at,
+				"UpdateKey: \"%.60s\" is no public key of minisign's: take the "
+				"second "
+				"line of its .pub file",
+				key) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 {
 	struct supervisor_conf *conf = &set->conf;
@@ -256,6 +281,8 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	conf->default_caps_none = draft->default_capabilities.v == 1;
 	conf->watchdog = draft->watchdog.v;
 	conf->shutdown_max = DRAFT_SET(draft->shutdown_max) ? draft->shutdown_max.v : SECONDS(90);
+	if (conf_update_keys(set, &draft->update_keys) < 0)
+		return -ENOMEM;
 	if (conf_path(set, "ImagePath", &draft->image_path, &conf->image_path) < 0)
 		return -ENOMEM;
 	return conf_path(set, "BundlePath", &draft->bundle_path, &conf->bundle_path);

@@ -370,6 +370,12 @@ const struct key keys_served[] = {
 		"is mounted, which happens once a boot; always: before each start too; never; "
 		"once. A bundle is always compared once a boot.",
 		.words = verify_words),
+	CONF("UpdateKey", words, update_keys,
+		"Public keys of minisign's, as its key file has them in its second line. With "
+		"them, "
+		"berth bundle install takes only files that are signed by one. Public, so it may "
+		"lie "
+		"in the appliance itself."),
 	CONF("RuntimeWatchdogSec", time, watchdog,
 		"Feed /dev/watchdog, set to this time, from the loop (init only); off."),
 	CONF("ShutdownTimeoutSec", time, shutdown_max,

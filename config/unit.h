@@ -91,6 +91,7 @@ struct supervisor_conf {
 	const char *log_level;   /* NULL: notice */
 	struct strv image_path;  /* ImagePath= */
 	struct strv bundle_path; /* BundlePath= */
+	struct strv update_keys; /* UpdateKey=: public keys, as minisign prints them */
 	enum restart_policy default_restart;
 	bool default_caps_none;  /* DefaultCapabilities=none */
 	enum root_verify verify; /* Verify= */

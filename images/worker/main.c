@@ -6,6 +6,7 @@
  *	berth-worker verify-tree DIR		prints BYTES ENTRIES sha256:DIGEST (tree.h)
  *	berth-worker verify [KIND [NAME]]	an appliance file on standard input
  *	berth-worker extract BUNDLE DIR		its programs, of an appliance file on standard input
+ *	berth-worker signature SIGNATURE KEY…	the signed file on standard input (signature.h)
  *	berth-worker pack FILE			a list of entries on standard input (pack.h)
  *	berth-worker cpio FILE			a list of files on standard input (cpio.h)
  *
@@ -36,9 +37,11 @@
 #include "images/worker/import.h"
 #include "images/worker/extract.h"
 #include "images/worker/pack.h"
+#include "images/worker/signature.h"
 #include "images/worker/tree.h"
 #include "images/worker/unpack.h"
 #include "images/worker/verify.h"
+#include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 
 /* zstd: 128 MiB window; xz -9: 64 MiB. The list of directories of the largest archive fits too. */
@@ -186,6 +189,23 @@ static int job_extract(int argc, char **argv, struct err *err)
 	return r < 0 ? r : extract(STDIN_FILENO, argv[0], dir, err);
 }
 
+static int job_signature(int argc, char **argv, struct err *err)
+{
+	char text[16384];
+	ssize_t n;
+	int r;
+
+	if (argc < 2)
+		return -EXDEV;
+	n = file_read_at(AT_FDCWD, argv[0], text, sizeof text);
+	if (n < 0)
+		return err_sys(err, (int)-n, "read the signature %s", argv[0]);
+	r = confine(-1, err);
+	if (r == 0)
+		r = signature_check(STDIN_FILENO, text, argv + 1, (size_t)argc - 1, err);
+	return r < 0 ? err_wrap(err, "signature %s", argv[0]) : 0;
+}
+
 /* Writes one new file out of the caller's own files: read as the caller may. */
 static int job_write(int argc, char **argv, int (*write_it)(FILE *list, int out, struct err *err),
 	struct err *err)
@@ -283,6 +303,7 @@ static const struct {
 	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
 	{ "verify-tree", job_verify_tree, "DIR" },
 	{ "extract", job_extract, "BUNDLE DIR <FILE" },
+	{ "signature", job_signature, "SIGNATURE KEY… <FILE" },
 	{ "pack", job_pack, "FILE <LIST" },
 	{ "cpio", job_cpio, "FILE <LIST" },
 };

@@ -56,8 +56,9 @@ static const struct verb verbs[] = {
 		"lz4|none] [--initramfs [--kernel FILE] [--modules DIR] [--module NAME] "
 		"[--sysroot DIR]] -o FILE",
 		"one executable file of berth, a configuration and its images" },
-	{ "bundle", cmd_bundle, "ls|verify [--json] [FILE]",
-		"what is packed into this file, or another; compare it with its digests" },
+	{ "bundle", cmd_bundle, "ls|verify [--json] [FILE] | install [--signature FILE] FILE",
+		"what is packed into this file, or another; compare it with its digests; replace "
+		"this file by another" },
 	{ "image", cmd_image, "VERB [OPTION…]",
 		"the store of images: import, ls, inspect, tag, rollback, rm, gc, df" },
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },

@@ -10,6 +10,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/cmd/install.h"
 #include "supervisor/cmd/show.h"
 
 /* How the image of that content is mounted here: "loop", "file", or NULL. Mounts of images lie below
@@ -88,10 +89,14 @@ static int compare(int file, const char *path)
 	return CMD_OK;
 }
 
+enum { OPT_SIGNATURE = CMD_OPT_OWN };
+
 int cmd_bundle(int argc, char **argv)
 {
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
-		{ "json", no_argument, NULL, 'j' }, { 0 } };
+		{ "json", no_argument, NULL, 'j' },
+		{ "signature", required_argument, NULL, OPT_SIGNATURE }, { 0 } };
+	const char *signature = NULL;
 	const char *path;
 	bool json = false;
 	own_fd file = -1;
@@ -100,11 +105,17 @@ int cmd_bundle(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'j')
 			json = true;
+		else if (c == OPT_SIGNATURE)
+			signature = optarg;
 		else if (cmd_global(c, "bundle"))
 			return CMD_USAGE;
 	}
 	if (optind == argc || optind + 2 < argc)
-		return cmd_usage("bundle", "ls or verify is expected, and one file at most");
+		return cmd_usage(
+			"bundle", "ls, verify or install is expected, and one file at most");
+	if (strcmp(argv[optind], "install") == 0)
+		return optind + 1 < argc ? bundle_install(argv[optind + 1], signature, json)
+					 : cmd_usage("bundle", "which file is to be installed?");
 	path = optind + 1 < argc ? argv[optind + 1] : "/proc/self/exe";
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
@@ -113,5 +124,5 @@ int cmd_bundle(int argc, char **argv)
 		return list(file, path, json);
 	if (strcmp(argv[optind], "verify") == 0)
 		return compare(file, path);
-	return cmd_usage("bundle", "'%s' is neither ls nor verify", argv[optind]);
+	return cmd_usage("bundle", "'%s' is neither ls, verify nor install", argv[optind]);
 }

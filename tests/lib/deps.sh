@@ -3,7 +3,7 @@
 # which are missing. BERTH_NO_INSTALL=1 never installs.
 set -eu
 
-build="gcc libc6-dev make pkg-config libnl-3-dev libmnl-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev liblzma-dev libzstd-dev zlib1g-dev nettle-dev libcurl4-openssl-dev"
+build="gcc libc6-dev make pkg-config libnl-3-dev libmnl-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev liblzma-dev libzstd-dev zlib1g-dev nettle-dev libsodium-dev libcurl4-openssl-dev"
 images="mmdebstrap buildah umoci skopeo podman squashfs-tools erofs-utils docker-registry apache2-utils nginx-light minisign signify-openbsd dosfstools mtools containerd"
 run="$build busybox-static erofs-utils nftables iproute2 procps util-linux"
 check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat iptables conntrack tcpdump netavark crun runc e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db $images"
@@ -22,7 +22,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	for tool in cc make pkg-config; do
 		command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 	done
-	for lib in libnl-3.0 libmnl libseccomp inih jansson libarchive nettle libcurl; do
+	for lib in libnl-3.0 libmnl libseccomp inih jansson libarchive nettle libsodium libcurl; do
 		pkg-config --exists "$lib" 2>/dev/null || missing="$missing $lib"
 	done
 	[ -z "$missing" ] && exit 0

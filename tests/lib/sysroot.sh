@@ -11,7 +11,7 @@ if [ ! -d "$dir" ]; then
 	# libgcc-*-dev is the compiler's own; a library's development package brings the library.
 	tests/lib/suite-debs.sh -d -a "$arch" "$suite" "$dir" libc6-dev linux-libc-dev libnl-3-dev \
 		libnl-route-3-dev libmnl-dev libcap-dev libseccomp-dev libinih-dev libjansson-dev \
-		libarchive-dev liblzma-dev libzstd-dev zlib1g-dev nettle-dev libcmocka-dev busybox-static >&2
+		libarchive-dev liblzma-dev libzstd-dev zlib1g-dev nettle-dev libsodium-dev libcmocka-dev busybox-static >&2
 fi
 # Where all is below /usr, programs still name /lib.
 [ -e "$dir/root/lib" ] || ln -s usr/lib "$dir/root/lib"

@@ -214,6 +214,123 @@ flip() {
 	[ "$(grep -c "$RUNTIME/img/" /proc/self/mountinfo)" = 1 ]
 }
 
+# next WORDS: another appliance, whose page says so.
+next() {
+	rm -rf "$MADE/root"
+	cp -a "$ROOTS/busybox" "$MADE/root"
+	echo "$*" >"$MADE/root/www/index.html"
+	"$PACKER" pack --config "$UNITS" --image web="$MADE/root" -o "$MADE/next"
+}
+key() { minisign -GWf -p "$MADE/$1.pub" -s "$MADE/$1.key" >/dev/null; }
+sign() { minisign -SW -s "$MADE/$1.key" -m "$MADE/next" </dev/null >/dev/null; }
+says_page() { inside web busybox wget -q -O - http://127.0.0.1/ | grep -qx "$1"; }
+# As it was: the file, and nothing beside it.
+untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '*site*')" = "$FILE" ]; }
+
+@test "with UpdateKey= only what that key signed replaces the running file, whole or not at all" {
+	command -v minisign >/dev/null || skip "minisign is not installed"
+	web
+	key ours
+	key old
+	key theirs
+	printf 'UpdateKey=%s %s\n' "$(tail -n 1 "$MADE/old.pub")" "$(tail -n 1 "$MADE/ours.pub")" >>"$UNITS/berth.conf"
+	pack
+	cp "$FILE" "$MADE/whole"
+	BERTH=$FILE
+	start_supervise
+	wait_for ready web
+	pid=$(pid_of web)
+	next 'hello from the next one'
+
+	run -1 berth bundle install "$MADE/next"
+	has 'it is not signed'
+	untouched
+	sign theirs
+	run -1 berth bundle install "$MADE/next"
+	has 'none of UpdateKey='
+	untouched
+	sign ours
+	# Every byte is covered: of the program, of an entry, of what lies between them, of the end.
+	cp "$MADE/next" "$MADE/good"
+	for at in 5000 $(($(stat -c %s "$O/berth") + 1)) $(($(at image offset) + 5000)) $(($(stat -c %s "$MADE/next") - 1)); do
+		cp "$MADE/good" "$MADE/next"
+		FILE=$MADE/next flip "$at"
+		run -1 berth bundle install "$MADE/next"
+		has 'the file is not what was signed'
+		untouched
+	done
+	head -c 4096 /dev/zero | cat "$MADE/good" - >"$MADE/next"
+	run -1 berth bundle install "$MADE/next"
+	has 'the file is not what was signed'
+	cp "$MADE/good" "$MADE/next"
+	sed -i 's/^trusted comment: .*/trusted comment: newer/' "$MADE/next.minisig"
+	run -1 berth bundle install "$MADE/next"
+	has 'trusted comment was changed'
+	head -c 100 "$MADE/next.minisig" >"$MADE/cut"
+	run -1 berth bundle install --signature "$MADE/cut" "$MADE/next"
+	has 'no signature of minisign'
+	minisign -SWl -s "$MADE/ours.key" -m "$MADE/next" -x "$MADE/old-form" </dev/null >/dev/null
+	run -1 berth bundle install --signature "$MADE/old-form" "$MADE/next"
+	has 'of the older form'
+	untouched
+
+	sign ours
+	run -0 berth bundle install "$MADE/next"
+	has 'from the next start of its supervisor on'
+	cmp "$FILE" "$MADE/next"
+	[ "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '*site*')" = "$FILE" ]
+	# What runs goes on, the next start has the new one; the older key signs as well.
+	[ "$(pid_of web)" = "$pid" ]
+	says_page 'hello from a container'
+	end_supervise
+	start_supervise
+	wait_for ready web
+	berth restart web
+	says_page 'hello from the next one'
+	sign old
+	run -0 berth bundle install "$MADE/next"
+}
+
+@test "what would not start here is not installed" {
+	web
+	pack
+	cp "$FILE" "$MADE/whole"
+	BERTH=$FILE
+	next 'hello'
+	cp "$MADE/next" "$MADE/good"
+	FILE=$MADE/next flip $(($(at image offset) + 5000))
+	run -1 berth bundle install "$MADE/next"
+	has 'image localhost/web:latest is not what was packed'
+	cp "$MADE/good" "$MADE/next"
+	FILE=$MADE/next flip 18 # e_machine
+	run -1 berth bundle install "$MADE/next"
+	has 'another architecture'
+	run -1 berth bundle install /bin/busybox
+	has 'has no payload'
+	run -1 berth bundle install "$MADE/nowhere"
+	has 'No such file'
+	run -1 berth bundle install --signature "$MADE/next" "$MADE/good"
+	has 'there is no UpdateKey='
+	run -1 "$PACKER" bundle install "$MADE/good"
+	has 'is not an appliance'
+	mkdir "$MADE/units"
+	cp "$UNITS"/* "$MADE/units/"
+	printf 'UpdateKey=nonsense\n' >>"$MADE/units/berth.conf"
+	run -1 "$PACKER" --config "$MADE/units" pack --image web="$ROOTS/busybox" -o "$MADE/bad"
+	has 'no public key of minisign'
+	# A program that cannot run: its loader is not there.
+	mkdir "$MADE/stub"
+	cp "$PACKER" "$O/berth-worker" "$MADE/stub/"
+	sed -i 's|/ld-linux|/xx-linux|' "$MADE/stub/berth"
+	"$PACKER" pack --config "$UNITS" --image web="$MADE/root" --stub "$MADE/stub/berth" -o "$MADE/next"
+	run -1 berth bundle install "$MADE/next"
+	has 'would not start here'
+	untouched
+	run -0 berth bundle install "$MADE/good"
+	has 'there is no UpdateKey='
+	cmp "$FILE" "$MADE/good"
+}
+
 @test "what the image says of itself goes along, out of a tar too" {
 	cp "$ROOTS/busybox.tar" "$MADE/web.tar"
 	echo '{"config":{"Cmd":["httpd","-f","-h","/www"],"WorkingDir":"/www"}}' >"$MADE/web.image.json"

@@ -16,8 +16,8 @@ rm -rf "$tree"
 sources=$(tests/lib/apt-source.sh "$suite")
 packages=systemd-sysv,dbus,kmod,iproute2,nftables,procps,jq,bats,curl,busybox-static,nginx-light,redis-server,netcat-openbsd,strace,util-linux,mount,udev,python3-minimal,libnl-3-200,libmnl0,libcap2,libseccomp2,libinih1,libjansson4,crun
 case $suite in
-'') packages=$packages,libarchive13,fuse3 ;;
-*) packages=$packages,libarchive13t64,tzdata,podman,netavark,aardvark-dns,catatonit ;;
+'') packages=$packages,libsodium23,libarchive13,fuse3 ;;
+*) packages=$packages,libsodium23,libarchive13t64,tzdata,podman,netavark,aardvark-dns,catatonit ;;
 esac
 # redis is 101, as the examples say, wherever packages would put it.
 # shellcheck disable=SC2016 # for the shell of the hook
