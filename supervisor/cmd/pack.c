@@ -7,15 +7,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/print.h"
 #include "config/unit.h"
 #include "images/bundle.h"
+#include "images/rootfs.h"
 #include "images/work.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
@@ -52,6 +55,7 @@ struct packer {
 	struct strv images;           /* the references that are in the list */
 	char tmp[PATH_SIZE];          /* beside the output; "": not made */
 	char whole[PATH_SIZE];        /* the output until it is whole */
+	bool own_mounts;              /* we are in a mount namespace of our own */
 	FILE *list;                   /* for berth-worker: images/worker/pack.h */
 	char worker[PATH_SIZE];       /* that goes into it */
 	const char *links[LINKS_MAX]; /* --image REF=PATH */
@@ -173,6 +177,30 @@ static int unpack_tar(struct packer *p, const struct root_spec *root, char *ret,
 	return work_run(&work, err);
 }
 
+/* An image of the store is looked at as a container would, from a mount namespace of our own: its
+ * mounts go with us. */
+static int layers_tree(struct packer *p, const struct root_spec *root, char *ret, struct err *err)
+{
+	struct root_spec view = *root;
+	int r;
+
+	if (geteuid() != 0)
+		return err_set(err, EPERM,
+			"image %s: lay its layers over each other: only root can mount: run this "
+			"as root, or give the image as .erofs or .squashfs",
+			root->image);
+	if (!p->own_mounts &&
+		(unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
+		return err_sys(err, errno, "make a mount namespace");
+	p->own_mounts = true;
+	(void)snprintf(ret, PATH_SIZE, "%.3900s/%zu.tree", p->tmp, p->images.n);
+	if (mkdir(ret, 0755) < 0)
+		return err_sys(err, errno, "mkdir %s", ret);
+	view.readonly = true;
+	r = rootfs_mount(&view, root->path, ret, err);
+	return r < 0 ? err_wrap(err, "image %s", root->image) : 0;
+}
+
 static int list_image(struct packer *p, const struct root_spec *root, struct err *err)
 {
 	const char *file = root->path;
@@ -184,7 +212,7 @@ static int list_image(struct packer *p, const struct root_spec *root, struct err
 		return 0;
 	if (strv_add(&p->images, &p->arena, root->image) < 0)
 		return err_sys(err, ENOMEM, "pack");
-	if (root->tag)
+	if (root->tag && !root->id)
 		return err_set(err, EINVAL,
 			"image %s: it lies in the payload of an appliance: give its own file or "
 			"tree",
@@ -192,11 +220,15 @@ static int list_image(struct packer *p, const struct root_spec *root, struct err
 	(void)snprintf(tree, sizeof tree, "%s", root->path);
 	if (root->kind == ROOT_TAR)
 		r = unpack_tar(p, root, tree, err);
+	else if (root->kind == ROOT_LAYERS)
+		r = layers_tree(p, root, tree, err);
 	if (r == 0 && root->kind != ROOT_FILE) {
 		(void)snprintf(made, sizeof made, "%.3900s/%zu.erofs", p->tmp, p->images.n);
 		r = make_erofs(p, root->image, tree, made, err);
 		file = made;
 	}
+	if (root->kind == ROOT_LAYERS)
+		(void)umount2(tree, MNT_DETACH);
 	if (r == 0)
 		r = list_add(p, "image", root->image, file, err);
 	if (r == 0 && root->config)

@@ -241,3 +241,34 @@ RootSize=1M'
 	run -0 "$BERTH" --config "$UNITS" run --network none web cat /www/page.html
 	[ "$output" = one ]
 }
+
+@test "berth pack makes one file system of an image's layers" {
+	command -v mkfs.erofs >/dev/null || skip "mkfs.erofs is not installed"
+	three
+	layer 4
+	mknod "$STORE/layers/$(hex 4 32)/www" c 0 0
+	image 3 1 2 4
+	name localhost/web:latest 1
+	name localhost/bare:latest 3
+	web
+	sed 's/^Image=.*/Image=bare/' "$UNITS/web.container" >"$UNITS/bare.container"
+	before=$(wc -l </proc/self/mountinfo)
+	"$BERTH" --config "$UNITS" pack -o "$BATS_TEST_TMPDIR/site"
+	[ "$(wc -l </proc/self/mountinfo)" = "$before" ]
+	"$BERTH" bundle verify "$BATS_TEST_TMPDIR/site"
+	rm -r "$STORE"
+	BERTH=$BATS_TEST_TMPDIR/site
+	berth() { "$BERTH" --run-dir "$RUNTIME" "$@"; }
+	run -0 "$BERTH" check
+	mkdir -p "$BATS_TEST_TMPDIR/mnt"
+	at() { "$BERTH" bundle ls --json | jq -r ".[] | select(.kind == \"image\" and (.name | contains(\"$1\"))).$2"; }
+	for name in web bare; do
+		mount -o "ro,loop,offset=$(at $name offset),sizelimit=$(at $name size)" "$BATS_TEST_TMPDIR/site" "$BATS_TEST_TMPDIR/mnt"
+		if [ $name = web ]; then
+			[ "$(cat "$BATS_TEST_TMPDIR/mnt/www/page.html")" = one ]
+		else
+			[ ! -e "$BATS_TEST_TMPDIR/mnt/www" ]
+		fi
+		umount "$BATS_TEST_TMPDIR/mnt"
+	done
+}
