@@ -18,7 +18,6 @@ static const struct {
 } foreign[] = {
 	{ "slirp4netns", "leave Network= away for a bridge with NAT" },
 	{ "pasta", "leave Network= away for a bridge with NAT" },
-	{ "ns:", "berth makes and keeps the namespaces itself" },
 	{ "container:", "write Network=NAME.container" },
 };
 
@@ -36,6 +35,46 @@ static void address_read(struct build *b, const char *key, int family, const cha
 	*ret_at = at;
 }
 
+/* "02:00:5e:10:00:01"; neither a group's address nor nobody's. */
+static bool mac_parse(const char *text, uint8_t ret[static 6])
+{
+	uint8_t mac[6];
+	int n = -1;
+
+	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
+		    &mac[3], &mac[4], &mac[5], &n) != 6 ||
+		n != 17 || text[n] || (mac[0] & 1) ||
+		!(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
+		return false;
+	memcpy(ret, mac, sizeof mac);
+	return true;
+}
+
+static void mac_read(struct build *b, const char *text, struct attachment *net)
+{
+	if (!mac_parse(text, net->mac))
+		ERROR_AT(b, net->at,
+			"Network: mac=%s is not the address of one interface: write "
+			"02:00:00:00:00:01",
+			text);
+	else if (b->set->units[net->network].bridge->driver == NET_IPVLAN)
+		ERROR_AT(b, net->at,
+			"Network: mac=%s: on an ipvlan all have the MAC address of its parent",
+			text);
+}
+
+static void ifname_read(struct build *b, const char *text, struct attachment *net)
+{
+	if (ifname_valid(text) && strcmp(text, "lo") != 0)
+		net->ifname = text;
+	else
+		ERROR_AT(b, net->at,
+			"Network: interface_name=%s is not a link's name: at most 15 characters, "
+			"no "
+			"/ : or blank",
+			text);
+}
+
 /* "ip=10.1.2.3,alias=db": what follows the name of a network. */
 static void attachment_options(struct build *b, const char *text, struct attachment *net)
 {
@@ -50,12 +89,13 @@ static void attachment_options(struct build *b, const char *text, struct attachm
 				b, "Network", AF_INET6, word + 4, net->at, &net->fixed6, &net->at6);
 		else if (str_starts(word, "alias="))
 			build_add(b, &net->aliases, word + 6);
-		else if (str_starts(word, "interface_name=") && strlen(word) > 15 &&
-			 strlen(word) <= 30)
-			net->ifname = word + 15;
+		else if (str_starts(word, "interface_name="))
+			ifname_read(b, word + 15, net);
+		else if (str_starts(word, "mac="))
+			mac_read(b, word + 4, net);
 		else if (*word)
 			ERROR_AT(b, net->at,
-				"Network: unknown option \"%s\": berth knows ip= ip6= alias= "
+				"Network: unknown option \"%s\": berth knows ip= ip6= mac= alias= "
 				"interface_name=",
 				word);
 	}
@@ -83,7 +123,7 @@ static void network_unknown(struct build *b, struct origin at, const char *name)
 		}
 	ERROR_AT(b, at,
 		"Network: there is no network %s: add the file %s%s, or write host, none, "
-		"OTHER.container",
+		"OTHER.container, ns:/PATH",
 		name, name, str_ends(name, ".network") ? "" : ".network");
 }
 
@@ -133,6 +173,17 @@ static void network_share(struct build *b, uint32_t unit, const struct draft_ite
 	part->spec->net.container = b->parts[other].spec->name;
 }
 
+/* ns:/PATH: a namespace that somebody else made and keeps. */
+static void network_path(struct build *b, uint32_t unit, const struct draft_item *item)
+{
+	const char *path = item->text + strlen("ns:");
+
+	network_mode(b, unit, item, NET_PATH);
+	if (path[0] != '/')
+		ERROR_AT(b, item->at, "Network: \"%s\" is not ns:/PATH", item->text);
+	b->parts[unit].spec->net.path = build_path(b, "/", path);
+}
+
 static void network_item(struct build *b, uint32_t unit, const struct draft_item *item)
 {
 	const char *rest = item->text;
@@ -144,9 +195,11 @@ static void network_item(struct build *b, uint32_t unit, const struct draft_item
 		network_mode(b, unit, item, NET_NONE);
 	} else if (str_ends(item->text, ".container") && !strchr(item->text, ':')) {
 		network_share(b, unit, item);
+	} else if (str_starts(item->text, "ns:")) {
+		network_path(b, unit, item);
 	} else {
 		name = build_field(b, &rest, ':');
-		if (strcmp(name, "container") == 0 || strcmp(name, "ns") == 0)
+		if (strcmp(name, "container") == 0)
 			name = item->text;
 		attachment_add(b, unit, name, rest, item->at);
 	}
@@ -176,6 +229,21 @@ static void network_fixed(struct build *b, struct part *part)
 		address_read(b, "IP6", AF_INET6, ip6->v, ip6->at, &net->fixed6, &net->at6);
 }
 
+/* What arrives at a port of the host reaches only those networks that the host carries. */
+static void network_published(struct build *b, const struct part *part)
+{
+	const struct draft_list *ports = &part->draft->publish_port;
+
+	for (size_t i = 0; i < part->nnets; i++)
+		if (net_is_ours(b->set->units[part->nets[i].network].bridge))
+			return;
+	if (ports->n && part->nnets)
+		ERROR_AT(b, ports->v[0].at,
+			"PublishPort: the container is on networks of others only, where its own "
+			"address is reached: remove it, or add a network that is a bridge of "
+			"berth's");
+}
+
 void pass_attach(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -192,6 +260,7 @@ void pass_attach(struct build *b, uint32_t unit)
 	if (draft->network.n == 0)
 		attachment_add(b, unit, "default.network", NULL, build_unit_at(b, unit));
 	network_fixed(b, part);
+	network_published(b, part);
 	for (size_t i = 0; i < part->nnets; i++)
 		BUILD_PUSH(b, networks, n, (part->nets[i].network));
 	b->set->units[unit].networks = (struct unit_list){ networks, n };
@@ -232,6 +301,16 @@ static struct origin fixed_at(const struct roster *roster, size_t i)
 {
 	return roster->family == AF_INET ? roster->members[i].net->at4
 					 : roster->members[i].net->at6;
+}
+
+static void macs_compare(struct build *b, const struct roster *roster, size_t i)
+{
+	const struct attachment *net = roster->members[i].net;
+
+	for (size_t k = 0; memcmp(net->mac, (uint8_t[6]){ 0 }, 6) != 0 && k < i; k++)
+		if (memcmp(net->mac, roster->members[k].net->mac, 6) == 0)
+			ERROR_AT(b, net->at, "Network: mac= is that of %s too: change one of them",
+				roster->leases[k].unit);
 }
 
 /* What the leaf would refuse without knowing the lines; such an address is taken away here. */
@@ -282,6 +361,11 @@ static void addresses_assign(struct build *b, uint32_t network, int family, cons
 	const struct net_bridge *bridge = b->set->units[network].bridge;
 	bool v4 = family == AF_INET;
 	const struct net_addr *subnet = v4 ? &bridge->subnet4 : &bridge->subnet6;
+	const struct net_pool pool = {
+		.subnet = *subnet,
+		.gateway = v4 ? bridge->gateway4 : bridge->gateway6,
+		.range = v4 ? b->parts[network].range4 : b->parts[network].range6,
+	};
 	struct roster roster = { .family = family };
 	struct err err = { 0 };
 	int r;
@@ -289,11 +373,12 @@ static void addresses_assign(struct build *b, uint32_t network, int family, cons
 	roster_fill(b, network, &roster);
 	if (b->nomem)
 		return;
+	for (size_t i = 0; v4 && i < roster.n; i++)
+		macs_compare(b, &roster, i);
 	roster_check(b, bridge, &roster);
 	if (!subnet->family || roster.n == 0)
 		return;
-	r = net_lease_assign(subnet, v4 ? &bridge->gateway4 : &bridge->gateway6, roster.leases,
-		roster.n, stored, &err);
+	r = net_lease_assign(&pool, roster.leases, roster.n, stored, &err);
 	if (r == -ENOMEM)
 		b->nomem = true;
 	else if (r < 0)
@@ -329,6 +414,24 @@ static void network_addresses(struct build *b, uint32_t network)
 
 /* ---- interfaces --------------------------------------------------------------------------------- */
 
+static bool leads_outside(const struct build *b, const struct attachment *net)
+{
+	const struct net_bridge *bridge = b->set->units[net->network].bridge;
+
+	return !bridge->internal && !b->parts[net->network].no_default_route &&
+	       (bridge->gateway4.family || bridge->gateway6.family);
+}
+
+static void names_compare(
+	struct build *b, const struct part *part, size_t n, const struct net_iface *iface)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(part->ifaces[i].ifname, iface->ifname) == 0)
+			ERROR_AT(b, part->nets[n].at,
+				"Network: %s is the name of two interfaces: change interface_name=",
+				iface->ifname);
+}
+
 static void unit_ifaces(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -343,15 +446,19 @@ static void unit_ifaces(struct build *b, uint32_t unit)
 		struct net_iface iface = { .bridge = bridge,
 			.addr4 = net->addr4,
 			.addr6 = net->addr6,
-			.default_route = !bridge->internal && !routed };
+			.default_route = leads_outside(b, net) && !routed };
 		char host[16];
 
-		routed |= !bridge->internal;
+		routed |= iface.default_route;
 		net_host_ifname(instance, stem, i, host);
 		iface.host_ifname = build_text(b, "%s", host);
 		iface.alias = build_text(b, "berth:%s:%s:%u", instance, stem, i);
 		iface.ifname = net->ifname ? net->ifname : build_text(b, "eth%u", i);
-		net_mac(iface.alias, iface.mac);
+		if (memcmp(net->mac, (uint8_t[6]){ 0 }, 6) != 0)
+			memcpy(iface.mac, net->mac, sizeof iface.mac);
+		else if (bridge->driver != NET_IPVLAN)
+			net_mac(iface.alias, iface.mac);
+		names_compare(b, part, n, &iface);
 		BUILD_PUSH(b, part->ifaces, n, iface);
 	}
 	part->spec->net.ifaces = part->ifaces;

@@ -40,6 +40,7 @@ struct attachment {
 	struct net_addr fixed4, fixed6;
 	struct origin at4, at6; /* who fixed them */
 	const char *ifname;
+	uint8_t mac[6]; /* mac=; else all zero */
 	struct strv aliases;
 	struct origin at;
 	struct net_addr addr4, addr6; /* leased */
@@ -53,6 +54,10 @@ struct part {
 	struct attachment *nets;
 	size_t nnets;
 	uint32_t shares; /* Network=OTHER.container, or UNIT_NONE */
+	/* Of a network. */
+	struct net_range range4, range6; /* IPRange= */
+	bool no_addresses;               /* IPAMDriver=none */
+	bool no_default_route;
 	struct net_iface *ifaces;
 	struct net_port *ports;
 	size_t nports;
@@ -104,6 +109,13 @@ const char *build_field(struct build *b, const char **text, char mark);
 
 /* An absolute path without "//", "." and a trailing "/"; relative ones start at `dir`. ".." stays. */
 const char *build_path(struct build *b, const char *dir, const char *path);
+
+/* Can a link be called so? */
+bool ifname_valid(const char *name);
+
+/* network_options.c, for network.c: how the containers of a .network are attached; one IPRange=. */
+void network_options(struct build *b, uint32_t unit);
+void network_range(struct build *b, uint32_t unit, const struct draft_item *item);
 
 /* ---- the passes, in order ----------------------------------------------------------------------- */
 void pass_networks(struct build *b);                /* network.c: .network to bridges */

@@ -101,10 +101,12 @@ static void sysctl_read(struct build *b, struct part *part, const struct draft_i
 			"or "
 			"Network=host",
 			name);
-	} else if (str_starts(name, "net.") && part->spec->net.mode == NET_CONTAINER) {
+	} else if (str_starts(name, "net.") &&
+		   (part->spec->net.mode == NET_CONTAINER || part->spec->net.mode == NET_PATH)) {
 		ERROR_AT(b, item->at,
 			"Sysctl: %s belongs to the network, which is %s's: set it there", name,
-			part->spec->net.container);
+			part->spec->net.container ? part->spec->net.container
+						  : part->spec->net.path);
 	} else if (!str_starts(name, "net.") && !sysctl_allowed(name)) {
 		ERROR_AT(b, item->at,
 			"Sysctl: %s is not the container's own, it would change the host: set it "

@@ -102,6 +102,7 @@ struct draft_list {
 #define DRAFT_SET(value) ((value).at.file != NULL)
 
 enum policy_choice { POLICY_STRICT, POLICY_BEST_EFFORT }; /* LimitsPolicy= */
+enum ipam_choice { IPAM_LEASED, IPAM_NONE };              /* IPAMDriver= */
 enum stdin_choice { STDIN_NULL, STDIN_TTY };              /* StandardInput= */
 
 struct unit_draft {
@@ -173,9 +174,13 @@ struct unit_draft {
 
 	/* [Network] */
 	struct draft_str network_name, interface_name;
-	struct draft_list subnet, gateway;
-	struct draft_bool internal, ipv6;
-	struct draft_list options; /* "mtu=1500" */
+	struct draft_choice driver;      /* enum net_driver */
+	struct draft_choice ipam_driver; /* enum ipam_choice */
+	struct draft_list subnet, gateway, ip_range;
+	struct draft_bool internal, ipv6, disable_dns;
+	struct draft_list network_dns;
+	struct draft_list options;       /* "mtu=1500" */
+	struct draft_list network_label; /* "key=value" each */
 
 	/* [Volume] */
 	struct draft_str volume_name, volume_user, volume_group;

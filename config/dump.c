@@ -96,15 +96,31 @@ static void limits_print(const struct cgroup_limits *limits, FILE *out)
 	}
 }
 
+/* Of an ordinary bridge there is nothing to say here: its settings can change under a container. */
+static void attachment_print(const struct net_iface *iface, FILE *out)
+{
+	static const char *const drivers[] = {
+		[NET_BRIDGE] = "bridge", [NET_MACVLAN] = "macvlan", [NET_IPVLAN] = "ipvlan"
+	};
+	const struct net_bridge *bridge = iface->bridge;
+
+	if (bridge->driver != NET_BRIDGE || bridge->vlan)
+		(void)fprintf(out, " %s mode %u vlan %u", drivers[bridge->driver], bridge->mode,
+			bridge->vlan);
+	(void)fprintf(out, " mac %02x:%02x:%02x:%02x:%02x:%02x\n", iface->mac[0], iface->mac[1],
+		iface->mac[2], iface->mac[3], iface->mac[4], iface->mac[5]);
+}
+
 static void net_print(const struct net_spec *net, FILE *out)
 {
 	static const char *const modes[] = { [NET_PRIVATE] = "private",
 		[NET_HOST] = "host",
 		[NET_NONE] = "none",
-		[NET_CONTAINER] = "container" };
+		[NET_CONTAINER] = "container",
+		[NET_PATH] = "namespace" };
+	const char *of = net->container ? net->container : net->path;
 
-	(void)fprintf(out, "network: %s%s%s\n", modes[net->mode], net->container ? " " : "",
-		net->container ? net->container : "");
+	(void)fprintf(out, "network: %s%s%s\n", modes[net->mode], of ? " " : "", of ? of : "");
 	for (size_t i = 0; i < net->nifaces; i++) {
 		const struct net_iface *iface = &net->ifaces[i];
 
@@ -115,7 +131,8 @@ static void net_print(const struct net_spec *net, FILE *out)
 			(void)fprintf(out, " %s", net_addr_print(&iface->addr4, true).text);
 		if (iface->addr6.family)
 			(void)fprintf(out, " %s", net_addr_print(&iface->addr6, true).text);
-		(void)fputs(iface->default_route ? " default\n" : "\n", out);
+		(void)fputs(iface->default_route ? " default" : "", out);
+		attachment_print(iface, out);
 	}
 	for (size_t i = 0; i < net->nports; i++)
 		(void)fprintf(out, "port: %s of %s\n", net_port_print(&net->ports[i]).text,
@@ -224,6 +241,12 @@ static void bridge_print(const struct net_bridge *bridge, FILE *out)
 		text(out, "gateway", net_addr_print(&bridge->gateway6, false).text);
 	}
 	flag(out, "internal", bridge->internal);
+	flag(out, "isolate", bridge->isolate);
+	flag(out, "unmanaged", bridge->unmanaged);
+	if (bridge->driver != NET_BRIDGE)
+		number(out, "mode", bridge->mode);
+	if (bridge->vlan)
+		number(out, "vlan", bridge->vlan);
 	if (bridge->mtu)
 		number(out, "mtu", bridge->mtu);
 }

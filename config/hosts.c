@@ -223,25 +223,46 @@ static const char *resolv_host(struct build *b, bool own_network)
 	return kept;
 }
 
+static void servers_check(struct build *b, const struct draft_list *list)
+{
+	struct net_addr addr;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (net_addr_parse(list->v[i].text, &addr) < 0 || strchr(list->v[i].text, '/'))
+			ERROR_AT(
+				b, list->v[i].at, "DNS: \"%s\" is not an address", list->v[i].text);
+}
+
+static size_t servers_put(const struct draft_list *list, FILE *file)
+{
+	for (size_t i = 0; i < list->n; i++)
+		(void)fprintf(file, "nameserver %s\n", list->v[i].text);
+	return list->n;
+}
+
+/* The name servers of its networks. */
+static size_t servers_of_networks(const struct build *b, const struct part *part, FILE *file)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < part->nnets; i++) {
+		const struct unit_draft *network = b->parts[part->nets[i].network].draft;
+
+		n += network ? servers_put(&network->network_dns, file) : 0;
+	}
+	return n;
+}
+
+/* The container's own servers, else those of its networks, else the host's. */
 static const char *resolv_text(struct build *b, const struct part *part, const char *of_host)
 {
 	const struct unit_draft *draft = part->draft;
 	struct page page;
-	struct net_addr addr;
 
-	if (draft->dns.n == 0 && draft->dns_search.n == 0)
-		return of_host;
 	if (!page_open(b, &page))
 		return "";
-	for (size_t i = 0; i < draft->dns.n; i++) {
-		const char *text = draft->dns.v[i].text;
-
-		if (net_addr_parse(text, &addr) < 0 || strchr(text, '/'))
-			ERROR_AT(b, draft->dns.v[i].at, "DNS: \"%s\" is not an address", text);
-		else
-			(void)fprintf(page.file, "nameserver %s\n", text);
-	}
-	if (draft->dns.n == 0)
+	servers_check(b, &draft->dns);
+	if (!servers_put(&draft->dns, page.file) && !servers_of_networks(b, part, page.file))
 		(void)fputs(of_host, page.file);
 	/* Of several search lines the last one counts: ours stands behind the host's. */
 	for (size_t i = 0; i < draft->dns_search.n; i++) {
@@ -273,6 +294,13 @@ static void names_check(struct build *b, uint32_t unit)
 				draft->network_alias.v[i].text);
 }
 
+static bool names_are_told(const struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+
+	return b->set->units[unit].bridge && !(draft && draft->disable_dns.v);
+}
+
 void pass_names(struct build *b)
 {
 	size_t n = b->set->nunits;
@@ -284,7 +312,10 @@ void pass_names(struct build *b)
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		networks[i] = b->set->units[i].bridge ? network_text(b, i) : "";
+		if (b->set->units[i].bridge && b->parts[i].draft)
+			servers_check(b, &b->parts[i].draft->network_dns);
+	for (uint32_t i = 0; i < n; i++)
+		networks[i] = names_are_told(b, i) ? network_text(b, i) : "";
 	for (uint32_t i = 0; i < n; i++) {
 		struct part *part = &b->parts[i];
 
@@ -292,8 +323,9 @@ void pass_names(struct build *b)
 			continue;
 		names_check(b, i);
 		part->spec->hosts = hosts_text(b, part, networks);
-		part->spec->resolv_conf =
-			resolv_text(b, part, of_host[part->spec->net.mode == NET_PRIVATE]);
+		part->spec->resolv_conf = resolv_text(b, part,
+			of_host[part->spec->net.mode == NET_PRIVATE ||
+				part->spec->net.mode == NET_PATH]);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t other = b->parts[i].shares;

@@ -84,6 +84,17 @@ static const struct key_word stdin_words[] = {
 	{ "tty", STDIN_TTY },
 	{ NULL, 0 },
 };
+static const struct key_word driver_words[] = {
+	{ "bridge", NET_BRIDGE },
+	{ "macvlan", NET_MACVLAN },
+	{ "ipvlan", NET_IPVLAN },
+	{ NULL, 0 },
+};
+static const struct key_word ipam_words[] = {
+	{ "host-local", IPAM_LEASED },
+	{ "none", IPAM_NONE },
+	{ NULL, 0 },
+};
 static const struct key_word verify_words[] = {
 	{ "once", VERIFY_ONCE },
 	{ "always", VERIFY_ALWAYS },
@@ -150,8 +161,11 @@ const struct key keys_served[] = {
 	CONTAINER("GroupAdd", lines, group_add, "One more group of the process."),
 	CONTAINER("HostName", str, hostname, "The host name inside; the container's name."),
 	CONTAINER("Network", lines, network,
-		"NAME.network (with :ip=ADDRESS), OTHER.container to share its network, host, or "
-		"none. Without it: the built-in bridge."),
+		"NAME.network, OTHER.container to share its network, ns:/PATH of a network "
+		"namespace that is there, host, or none. Without it: the built-in bridge. "
+		"Repeated: one interface for each, and the first that leads outside gives the "
+		"default route. After NAME.network: options, as in "
+		"site.network:ip=10.1.2.3,alias=db; ip= ip6= mac= alias= interface_name=."),
 	CONTAINER("NetworkAlias", lines, network_alias,
 		"One more name under which the siblings on its networks find it."),
 	CONTAINER("IP", str, ip, "Its fixed IPv4 address."),
@@ -293,14 +307,40 @@ const struct key keys_served[] = {
 	SERVICE("TTYPath", str, tty_path, "The terminal for StandardInput=tty; /dev/console."),
 
 	NETWORK("NetworkName", name, network_name, "The network's name; the unit's stem."),
-	NETWORK("InterfaceName", str, interface_name, "The bridge's interface name on the host."),
+	NETWORK("Driver", choice, driver,
+		"bridge: a bridge on the host and a veth pair for each container. macvlan: the "
+		"containers are on the network of a link of the host, each with a MAC address of "
+		"its own; they do not reach the host itself. ipvlan: the same with the link's own "
+		"MAC address. bridge if not given.",
+		.words = driver_words),
+	NETWORK("InterfaceName", str, interface_name,
+		"The bridge's interface name on the host; of macvlan and ipvlan the same as "
+		"Options=parent=."),
 	NETWORK("Subnet", lines, subnet,
-		"ADDRESS/LENGTH, once for IPv4 and once for IPv6; chosen from a free range if not "
-		"given."),
-	NETWORK("Gateway", lines, gateway, "The host's address in the subnet; its first one."),
+		"ADDRESS/LENGTH, once for IPv4 and once for IPv6. A bridge's is chosen from a free "
+		"range if not given."),
+	NETWORK("Gateway", lines, gateway,
+		"Where the default route leads, once for each family; the first address of the "
+		"subnet. It is the host's own address on a bridge that berth makes."),
+	NETWORK("IPRange", lines, ip_range,
+		"The part of the subnet that addresses are leased from: 10.1.2.64/26, or "
+		"10.1.2.10-10.1.2.50. Fixed addresses may lie outside of it. The whole subnet if "
+		"not given."),
+	NETWORK("IPAMDriver", choice, ipam_driver,
+		"host-local: addresses are leased by berth. none: the containers get none.",
+		.words = ipam_words),
 	NETWORK("Internal", flag, internal, "No default route and no way out of the host."),
 	NETWORK("IPv6", flag, ipv6, "Also an IPv6 subnet, chosen if none is given."),
-	NETWORK("Options", pairs, options, "mtu=N of the bridge and its containers."),
+	NETWORK("DNS", lines, network_dns,
+		"A name server for resolv.conf of the containers that have no DNS= of their own."),
+	NETWORK("DisableDNS", flag, disable_dns,
+		"The members' names are not written into each other's hosts files."),
+	NETWORK("Options", pairs, options,
+		"mtu=N: of the bridge and its containers. vlan=N: the containers are in this VLAN. "
+		"parent=LINK: what macvlan and ipvlan sit on; it is never guessed. mode=WORD: of "
+		"macvlan bridge, private, vepa, passthru; of ipvlan l2, l3, l3s; of a bridge "
+		"unmanaged. isolate=true: kept from other networks. no_default_route=true."),
+	NETWORK("Label", pairs, network_label, "KEY=value words, shown by network inspect."),
 
 	VOLUME("VolumeName", name, volume_name, "The volume's name; the unit's stem."),
 	VOLUME("User", str, volume_user, "Who owns it when it is made: a number."),
@@ -392,7 +432,7 @@ const struct key_section key_sections[] = {
 	{ "Container", KIND(UNIT_CONTAINER), false, NULL, "What runs, and how it is isolated." },
 	{ "Service", KIND(UNIT_CONTAINER) | KIND(UNIT_SERVICE), false, NULL,
 		"How it is supervised and limited. The limits hold the payload itself." },
-	{ "Network", KIND(UNIT_NETWORK), false, NULL, "A bridge that containers are attached to." },
+	{ "Network", KIND(UNIT_NETWORK), false, NULL, "What containers are attached to." },
 	{ "Volume", KIND(UNIT_VOLUME), false, NULL, "A directory that outlives the containers." },
 	{ "Install", ALL_KINDS, false, NULL, "What starts it." },
 	{ "X-Berth", ALL_KINDS, false, NULL,

@@ -26,7 +26,6 @@
 static const struct key_word no_words[] = { { "no", 0 }, { "false", 0 }, { "0", 0 }, { NULL, 0 } };
 static const struct key_word yes_words[] = { { "yes", 0 }, { "true", 0 }, { "1", 0 }, { NULL, 0 } };
 static const struct key_word zero_words[] = { { "0", 0 }, { NULL, 0 } };
-static const struct key_word bridge_words[] = { { "bridge", 0 }, { NULL, 0 } };
 static const struct key_word local_words[] = { { "local", 0 }, { NULL, 0 } };
 static const struct key_word split_words[] = { { "split", 0 }, { "enabled", 0 }, { NULL, 0 } };
 static const struct key_word none_words[] = { { "none", 0 }, { NULL, 0 } };
@@ -294,15 +293,7 @@ const struct key keys_unserved[] = {
 	REFUSED("Service", "SetCredential", NOT_YET "in a .container write [Container] Secret="),
 
 	/* ---- [Network], [Volume] ---- */
-	INERT("Network", "Label", "kept by podman only"),
 	INERT("Network", "NetworkDeleteOnStop", "a bridge goes when its unit's file is gone"),
-	ONLY("Network", "Driver", bridge_words, NOT_YET "a network is a bridge"),
-	ONLY("Network", "DisableDNS", no_words,
-		NOT_YET
-		"siblings are known from /etc/hosts, there is no name server to switch off"),
-	REFUSED("Network", "IPAMDriver", NOT_YET "addresses are leased by berth"),
-	REFUSED("Network", "IPRange", NOT_YET "give fixed addresses with [Container] IP="),
-	REFUSED("Network", "DNS", NOT_YET "write [Container] DNS="),
 	REFUSED("Network", "PodmanArgs", NOT_YET "there is no podman here; leave it out"),
 	REFUSED("Network", "GlobalArgs", NOT_YET "there is no podman here; leave it out"),
 	REFUSED("Network", "ServiceName", NOT_YET "the unit is named as its file; rename the file"),

@@ -1,4 +1,5 @@
 /* .network files, and the built-in network, become bridges with subnets that do not meet. */
+#include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -87,29 +88,6 @@ static void gateway_read(struct build *b, const struct draft_item *item, struct 
 	*(gateway.family == AF_INET ? &bridge->gateway4 : &bridge->gateway6) = gateway;
 }
 
-static void options_read(struct build *b, const struct draft_list *list, struct net_bridge *bridge)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const struct draft_item *item = &list->v[i];
-		uint32_t mtu = 0;
-
-		if (!str_starts(item->text, "mtu="))
-			ERROR_AT(b, item->at, "Options: \"%s\" is not served: berth knows mtu=1500",
-				item->text);
-		else if (num_u32(item->text + 4, &mtu) < 0 || mtu < 576 || mtu > 65535)
-			ERROR_AT(b, item->at, "Options: \"%s\": write a number from 576 to 65535",
-				item->text);
-		else
-			bridge->mtu = mtu;
-	}
-}
-
-static bool ifname_valid(const char *name)
-{
-	return *name && strlen(name) <= 15 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-	       !strpbrk(name, "/: \t%");
-}
-
 static void bridge_ifname(
 	struct build *b, const struct unit_draft *draft, struct net_bridge *bridge)
 {
@@ -129,6 +107,26 @@ static void bridge_ifname(
 	bridge->ifname = build_text(b, "%s", chosen);
 }
 
+/* Where the network is not ours nobody can choose a subnet for it. */
+static void addresses_check(struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+	const struct draft_list *lists[] = { &draft->subnet, &draft->gateway, &draft->ip_range };
+
+	if (!b->parts[unit].no_addresses) {
+		if (!net_is_ours(b->set->units[unit].bridge) && draft->subnet.n == 0)
+			ERROR_AT(b, build_unit_at(b, unit),
+				"Subnet: which addresses are there is known to you only: add it "
+				"(and IPRange=), or write IPAMDriver=none");
+		return;
+	}
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+		if (lists[i]->n)
+			ERROR_AT(b, lists[i]->v[0].at,
+				"IPAMDriver: none gives no addresses: remove this line, or that "
+				"one");
+}
+
 static void bridge_read(struct build *b, uint32_t unit)
 {
 	const struct unit_draft *draft = b->parts[unit].draft;
@@ -143,13 +141,19 @@ static void bridge_read(struct build *b, uint32_t unit)
 				"most 63",
 				bridge->name);
 	}
-	bridge_ifname(b, draft, bridge);
+	network_options(b, unit);
+	if (bridge->driver == NET_BRIDGE)
+		bridge_ifname(b, draft, bridge);
 	bridge->internal = draft->internal.v;
 	for (size_t i = 0; i < draft->subnet.n; i++)
 		subnet_read(b, &draft->subnet.v[i], bridge);
 	for (size_t i = 0; i < draft->gateway.n; i++)
 		gateway_read(b, &draft->gateway.v[i], bridge);
-	options_read(b, &draft->options, bridge);
+	for (size_t i = 0; i < draft->ip_range.n; i++)
+		network_range(b, unit, &draft->ip_range.v[i]);
+	for (size_t i = 0; i < draft->network_label.n; i++)
+		build_add(b, &b->set->units[unit].labels, draft->network_label.v[i].text);
+	addresses_check(b, unit);
 }
 
 static void bridge_builtin(struct build *b, uint32_t unit)
@@ -221,39 +225,63 @@ static struct origin subnet_at(const struct build *b, uint32_t unit)
 	return key_at(b, unit, draft ? &draft->subnet : NULL);
 }
 
+/* Two networks may sit on one link of the host where the kernel can do that. */
+static bool links_clash(const struct net_bridge *a, const struct net_bridge *c)
+{
+	if (strcmp(a->ifname, c->ifname) != 0 || !*a->ifname)
+		return false;
+	return net_is_ours(a) || net_is_ours(c) || a->driver != c->driver ||
+	       (a->driver == NET_MACVLAN && (a->mode | c->mode) & MACVLAN_MODE_PASSTHRU) ||
+	       (a->driver == NET_IPVLAN && a->mode != c->mode);
+}
+
+static void subnets_compare(struct build *b, uint32_t i, uint32_t k, int family)
+{
+	const struct net_bridge *a = b->set->units[i].bridge;
+	const struct net_bridge *c = b->set->units[k].bridge;
+	const struct net_addr *one = family == AF_INET ? &a->subnet4 : &a->subnet6;
+	const struct net_addr *two = family == AF_INET ? &c->subnet4 : &c->subnet6;
+	struct origin other = subnet_at(b, i);
+
+	/* Behind different links of the host there may well be the same addresses. */
+	if (!net_addr_overlap(one, two) ||
+		(!net_is_ours(a) && !net_is_ours(c) && strcmp(a->ifname, c->ifname) != 0))
+		return;
+	ERROR_AT(b, subnet_at(b, k), "Subnet: %s overlaps %s (%s:%u): change one of them",
+		net_addr_print(two, true).text, net_addr_print(one, true).text, other.file,
+		other.line);
+}
+
 static void bridges_compare(struct build *b, uint32_t i, uint32_t k)
 {
 	const struct net_bridge *a = b->set->units[i].bridge;
 	const struct net_bridge *c = b->set->units[k].bridge;
-	struct origin at = subnet_at(b, k);
 	struct origin other = subnet_at(b, i);
 
 	if (strcmp(a->name, c->name) == 0)
 		ERROR_AT(b, build_unit_at(b, k),
 			"NetworkName: %s is the name of %s too: rename one", c->name, other.file);
-	else if (strcmp(a->ifname, c->ifname) == 0)
+	else if (links_clash(a, c))
 		ERROR_AT(b, build_unit_at(b, k),
-			"InterfaceName: %s is the bridge of %s too: rename one", c->ifname,
-			other.file);
-	if (a->subnet4.family && c->subnet4.family && net_addr_overlap(&a->subnet4, &c->subnet4))
-		ERROR_AT(b, at, "Subnet: %s overlaps %s (%s:%u): change one of them",
-			net_addr_print(&c->subnet4, true).text,
-			net_addr_print(&a->subnet4, true).text, other.file, other.line);
-	if (a->subnet6.family && c->subnet6.family && net_addr_overlap(&a->subnet6, &c->subnet6))
-		ERROR_AT(b, at, "Subnet: %s overlaps %s (%s:%u): change one of them",
-			net_addr_print(&c->subnet6, true).text,
-			net_addr_print(&a->subnet6, true).text, other.file, other.line);
+			"InterfaceName: %s is the link of %s too, which cannot share it: name "
+			"another",
+			c->ifname, other.file);
+	subnets_compare(b, i, k, AF_INET);
+	subnets_compare(b, i, k, AF_INET6);
 }
 
 static void bridge_complete(struct build *b, uint32_t unit)
 {
 	struct net_bridge *bridge = b->set->units[unit].bridge;
 	const struct unit_draft *draft = b->parts[unit].draft;
+	bool chosen = net_is_ours(bridge) && !b->parts[unit].no_addresses;
+	bool both = draft && draft->ipv6.v;
 	void *grown;
 
-	if (!bridge->subnet4.family)
+	/* As in podman: IPv6=yes is both families, Subnet= of IPv6 alone is IPv6 alone. */
+	if (chosen && !bridge->subnet4.family && (both || !bridge->subnet6.family))
 		choose4(b, unit, bridge);
-	if (draft && draft->ipv6.v && !bridge->subnet6.family)
+	if (chosen && !bridge->subnet6.family && both)
 		choose6(b, bridge);
 	if (bridge->subnet4.family && !bridge->gateway4.family)
 		bridge->gateway4 = subnet_gateway(&bridge->subnet4);

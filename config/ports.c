@@ -119,9 +119,10 @@ static bool port_target(struct build *b, const struct part *part, int family, st
 {
 	for (size_t i = 0; i < part->nnets; i++) {
 		const struct attachment *net = &part->nets[i];
+		const struct net_bridge *network = b->set->units[net->network].bridge;
 		const struct net_addr *addr = family == AF_INET ? &net->addr4 : &net->addr6;
 
-		if (!addr->family || b->set->units[net->network].bridge->internal)
+		if (!addr->family || network->internal || !net_is_ours(network))
 			continue;
 		port->addr = *addr;
 		port->addr.prefix = family == AF_INET ? 32 : 128;
@@ -133,9 +134,16 @@ static bool port_target(struct build *b, const struct part *part, int family, st
 static void no_target(struct build *b, const struct part *part, struct origin at, int family)
 {
 	bool internal = part->nnets > 0;
+	bool ours = false;
 
-	for (size_t i = 0; i < part->nnets; i++)
-		internal = internal && b->set->units[part->nets[i].network].bridge->internal;
+	for (size_t i = 0; i < part->nnets; i++) {
+		const struct net_bridge *network = b->set->units[part->nets[i].network].bridge;
+
+		internal = internal && network->internal;
+		ours = ours || net_is_ours(network);
+	}
+	if (!ours)
+		return; /* pass_attach has told so */
 	if (internal)
 		ERROR_AT(b, at,
 			"PublishPort: the container is on internal networks only, which nobody "

@@ -78,6 +78,7 @@ struct unit {
 	struct container_spec *spec; /* UNIT_CONTAINER, UNIT_SERVICE */
 	struct service_spec service;
 	struct net_bridge *bridge; /* UNIT_NETWORK */
+	struct strv labels;        /* UNIT_NETWORK: "key=value" */
 	const char *volume_path;   /* UNIT_VOLUME: the directory on the host */
 	uint64_t hash; /* of everything that decides how it is created; equal: nothing to do */
 };

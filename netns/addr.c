@@ -123,3 +123,18 @@ struct net_addr net_addr_nth(const struct net_addr *subnet, uint64_t n)
 	ret.prefix = (uint8_t)addr_bits(ret.family);
 	return ret;
 }
+
+uint64_t net_addr_index(const struct net_addr *subnet, const struct net_addr *addr)
+{
+	const struct net_addr first = net_addr_network(subnet);
+	const size_t size = addr_bits(addr->family) / 8;
+	uint64_t n = 0;
+
+	/* No byte is below the network's own, whose bits after the prefix are 0. */
+	for (size_t i = 0; i < size; i++) {
+		if (n >> 55)
+			return UINT64_C(1) << 63;
+		n = n << 8 | (uint8_t)(addr->bytes[i] - first.bytes[i]);
+	}
+	return n;
+}

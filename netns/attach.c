@@ -1,22 +1,28 @@
-/* Joining a container's namespace to its bridges.
+/* Joining a container's namespace to its networks.
  *
- * Few round trips, however many interfaces: what is there (host), make the pairs with one end born
- * in the container's namespace (host), name their owner (host), configure the inner ends
- * (container). A pair that is there already is kept when its inner end is the interface asked for;
- * else it is a leftover (its other end is in a namespace of an older run) and is made anew. */
+ * Few round trips, however many interfaces: what is there (host), make what is missing with its end
+ * born in the container's namespace (host), name its owner (host), configure the inner ends
+ * (container). What is there already is kept when its inner end is the interface asked for; else it
+ * is a leftover (its other end is in a namespace of an older run) and is made anew.
+ *
+ * On a bridge the pair's outer end stays with the host and carries our name; a macvlan or ipvlan has
+ * its only end inside. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "netns/link.h"
 #include "netns/net.h"
+#include "netns/parent.h"
 
 struct end {
 	const struct net_iface *iface;
-	struct link_info bridge, host;
-	struct link_info inner; /* asked only where the host's end was there already */
-	size_t request;         /* of the creation, in its batch */
-	bool stale, fresh, made;
+	struct link_info under; /* the bridge, or the parent */
+	struct link_info host;  /* the outer end of a pair */
+	struct link_info inner;
+	int inside;     /* the number of the inner end, there */
+	size_t request; /* of the creation, in its batch */
+	bool fresh, made;
 };
 
 struct attach {
@@ -26,19 +32,31 @@ struct attach {
 	size_t n;
 };
 
+static bool is_pair(const struct end *end)
+{
+	return end->iface->bridge->driver == NET_BRIDGE;
+}
+
 static int attach_look(struct attach *at, struct err *err)
 {
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < at->n; i++) {
-		link_ask(&at->host, at->ends[i].iface->bridge->ifname, &at->ends[i].bridge);
+	/* First, for it sends batches of its own and may fail: nothing has been touched then. */
+	for (size_t i = 0; r == 0 && i < at->n; i++)
+		if (!net_is_ours(at->ends[i].iface->bridge))
+			r = parent_ensure(&at->host, at->ends[i].iface, &at->ends[i].under, err);
+	for (size_t i = 0; r == 0 && i < at->n; i++) {
+		if (net_is_ours(at->ends[i].iface->bridge))
+			link_ask(&at->host, at->ends[i].iface->bridge->ifname, &at->ends[i].under);
 		link_ask(&at->host, at->ends[i].iface->host_ifname, &at->ends[i].host);
+		link_ask(&at->inner, at->ends[i].iface->ifname, &at->ends[i].inner);
 	}
-	r = rtnl_commit(&at->host, err);
+	if (r == 0)
+		r = rtnl_commit(&at->host, err);
 	for (size_t i = 0; r == 0 && i < at->n; i++) {
 		const struct end *end = &at->ends[i];
 
-		if (!end->bridge.found || strcmp(end->bridge.kind, "bridge") != 0)
+		if (!end->under.found || (is_pair(end) && strcmp(end->under.kind, "bridge") != 0))
 			return err_set(err, ENODEV,
 				"attach %s to network %s: there is no bridge %s",
 				end->iface->ifname, end->iface->bridge->name,
@@ -49,31 +67,82 @@ static int attach_look(struct attach *at, struct err *err)
 				"remove it",
 				end->iface->ifname, end->iface->bridge->name, end->host.name);
 	}
-	return r;
+	return r == 0 ? rtnl_commit(&at->inner, err) : r;
 }
 
-/* Which of the pairs that exist are the ones asked for. */
+/* Is what carries the interface's name inside the interface that is asked for? */
+static bool is_same(const struct end *end)
+{
+	static const char *const kinds[] = {
+		[NET_BRIDGE] = "veth", [NET_MACVLAN] = "macvlan", [NET_IPVLAN] = "ipvlan"
+	};
+	const struct net_bridge *network = end->iface->bridge;
+
+	if (!end->inner.found || strcmp(end->inner.kind, kinds[network->driver]) != 0)
+		return false;
+	if (is_pair(end))
+		return end->host.found && end->inner.peer == end->host.ifindex &&
+		       end->host.peer == end->inner.ifindex;
+	return end->inner.peer == end->under.ifindex && end->inner.mode == network->mode;
+}
+
+/* What is there and is not asked for goes: the outer end takes the inner one with it. */
 static int attach_compare(struct attach *at, struct err *err)
 {
 	int r;
 
-	for (size_t i = 0; i < at->n; i++)
-		if (at->ends[i].host.found)
-			link_ask(&at->inner, at->ends[i].iface->ifname, &at->ends[i].inner);
-	r = rtnl_commit(&at->inner, err);
-	for (size_t i = 0; r == 0 && i < at->n; i++) {
+	for (size_t i = 0; i < at->n; i++) {
 		struct end *end = &at->ends[i];
-		bool same = end->host.found && end->inner.found &&
-			    strcmp(end->inner.kind, "veth") == 0 &&
-			    end->inner.peer == end->host.ifindex &&
-			    end->host.peer == end->inner.ifindex;
 
-		end->fresh = !same;
-		end->stale = end->host.found && !same;
-		if (end->stale)
+		end->fresh = !is_same(end);
+		end->inside = end->fresh ? 0 : end->inner.ifindex;
+		if (end->host.found && (end->fresh || !is_pair(end)))
 			link_delete(&at->host, end->host.ifindex, end->host.name);
+		if (end->fresh && end->inner.found && *end->inner.alias &&
+			strcmp(end->inner.alias, end->iface->alias) == 0)
+			link_delete(&at->inner, end->inner.ifindex, end->inner.name);
 	}
-	return r == 0 ? rtnl_commit(&at->host, err) : r;
+	r = rtnl_commit(&at->host, err);
+	return r == 0 ? rtnl_commit(&at->inner, err) : r;
+}
+
+static void create_pair(struct attach *at, struct end *end)
+{
+	const struct net_iface *iface = end->iface;
+	uint8_t mac[6];
+	const struct link_set set = {
+		.mac = mac,
+		.mtu = iface->bridge->mtu,
+		.master = end->under.ifindex,
+		.up = true,
+	};
+
+	link_alias_mac(iface->alias, mac);
+	link_new_veth(&at->host, iface->host_ifname, &set, at->netns_fd, iface->ifname, iface->mac);
+	link_ask(&at->host, iface->host_ifname, &end->host);
+}
+
+static int create_words(int r, const struct attach *at, struct err *err)
+{
+	static const char *const drivers[] = {
+		[NET_BRIDGE] = "veth", [NET_MACVLAN] = "macvlan", [NET_IPVLAN] = "ipvlan"
+	};
+	static const char *const configs[] = {
+		[NET_BRIDGE] = "VETH", [NET_MACVLAN] = "MACVLAN", [NET_IPVLAN] = "IPVLAN"
+	};
+
+	for (size_t i = 0; r == -EOPNOTSUPP && i < at->n; i++) {
+		const struct end *end = &at->ends[i];
+		enum net_driver driver = end->iface->bridge->driver;
+
+		if (end->fresh && rtnl_code(&at->host, end->request) == EOPNOTSUPP)
+			return err_set(err, EOPNOTSUPP,
+				"create a %s: the kernel has none: modprobe %s, or build it with "
+				"CONFIG_%s",
+				driver == NET_BRIDGE ? "veth pair" : drivers[driver],
+				drivers[driver], configs[driver]);
+	}
+	return r;
 }
 
 static int attach_create(struct attach *at, struct err *err)
@@ -83,23 +152,15 @@ static int attach_create(struct attach *at, struct err *err)
 
 	for (size_t i = 0; i < at->n; i++) {
 		struct end *end = &at->ends[i];
-		const struct net_iface *iface = end->iface;
-		uint8_t mac[6];
-		const struct link_set set = {
-			.mac = mac,
-			.mtu = iface->bridge->mtu,
-			.master = end->bridge.ifindex,
-			.up = true,
-		};
 
 		if (!end->fresh)
 			continue;
-		link_alias_mac(iface->alias, mac);
 		end->request = requests;
-		link_new_veth(&at->host, iface->host_ifname, &set, at->netns_fd, iface->ifname,
-			iface->mac);
-		link_ask(&at->host, iface->host_ifname, &end->host);
-		requests += 2;
+		requests += is_pair(end) ? 2 : 1;
+		if (is_pair(end))
+			create_pair(at, end);
+		else
+			link_new_child(&at->host, end->iface, end->under.ifindex, at->netns_fd);
 	}
 	r = rtnl_commit(&at->host, err);
 	for (size_t i = 0; requests && i < at->n; i++) {
@@ -108,10 +169,27 @@ static int attach_create(struct attach *at, struct err *err)
 		/* An answer that was lost (below 0) may have been a yes. */
 		end->made = end->fresh && rtnl_code(&at->host, end->request) <= 0;
 	}
-	if (r == -EOPNOTSUPP)
-		return err_set(err, EOPNOTSUPP,
-			"create a veth pair: the kernel has none: modprobe veth, or build it with "
-			"CONFIG_VETH");
+	return create_words(r, at, err);
+}
+
+/* The numbers of those whose only end was born inside. */
+static int attach_find(struct attach *at, struct err *err)
+{
+	int r;
+
+	for (size_t i = 0; i < at->n; i++)
+		if (at->ends[i].fresh && !is_pair(&at->ends[i]))
+			link_ask(&at->inner, at->ends[i].iface->ifname, &at->ends[i].inner);
+	r = rtnl_commit(&at->inner, err);
+	for (size_t i = 0; r == 0 && i < at->n; i++) {
+		struct end *end = &at->ends[i];
+
+		end->inside = is_pair(end) ? end->host.peer : end->inner.ifindex;
+		if (!end->inside || (is_pair(end) && !link_is_ours(&end->host, end->iface->alias)))
+			return err_set(err, ENODEV, "attach %s: interface %s vanished",
+				end->iface->ifname,
+				is_pair(end) ? end->iface->host_ifname : end->iface->ifname);
+	}
 	return r;
 }
 
@@ -121,54 +199,75 @@ static int attach_name(struct attach *at, struct err *err)
 {
 	for (size_t i = 0; i < at->n; i++) {
 		const struct end *end = &at->ends[i];
+		const struct net_bridge *network = end->iface->bridge;
 		const struct link_set set = {
 			.alias = end->iface->alias,
-			.mtu = end->fresh ? 0 : end->iface->bridge->mtu,
-			.master = end->fresh ? 0 : end->bridge.ifindex,
+			.mtu = end->fresh ? 0 : network->mtu,
+			.master = end->fresh ? 0 : end->under.ifindex,
 			.up = !end->fresh,
 		};
 
-		if (!end->host.found || !end->host.peer ||
-			!link_is_ours(&end->host, end->iface->alias))
-			return err_set(err, ENODEV, "attach %s: interface %s vanished",
-				end->iface->ifname, end->iface->host_ifname);
+		if (!is_pair(end))
+			continue;
 		link_change(&at->host, end->host.ifindex, end->host.name, &set);
 		link_hairpin(&at->host, end->host.ifindex, end->host.name);
+		if (network->vlan)
+			link_port_vlan(&at->host, end->host.ifindex, end->host.name, network->vlan,
+				end->under.vlan);
 	}
 	return rtnl_commit(&at->host, err);
 }
 
-static void configure_family(struct rtnl *nl, const struct end *end, const struct net_addr *addr,
-	const struct net_addr *subnet, const struct net_addr *gateway)
+static void put_address(struct rtnl *nl, const struct end *end, const struct net_addr *addr,
+	const struct net_addr *subnet)
 {
-	const struct net_iface *iface = end->iface;
-
-	if (!addr->family)
-		return;
-	addr_add(nl, end->host.peer, addr, subnet->family ? subnet->prefix : addr->prefix);
-	if (iface->default_route && !iface->bridge->internal && gateway->family)
-		route_default(nl, end->host.peer, gateway);
+	if (addr->family)
+		addr_add(nl, end->inside, addr, subnet->family ? subnet->prefix : addr->prefix);
 }
 
+static void put_route(struct rtnl *nl, const struct end *end, const struct net_addr *addr,
+	const struct net_addr *gateway)
+{
+	const struct net_bridge *network = end->iface->bridge;
+	bool direct = network->driver == NET_IPVLAN && network->mode != 0;
+
+	if (addr->family && end->iface->default_route && !network->internal && gateway->family)
+		route_default(nl, end->inside, gateway, direct);
+}
+
+/* Up after it has its addresses: then the kernel tells the neighbours of them (arp_notify). */
 static int attach_configure(struct attach *at, struct err *err)
 {
 	for (size_t i = 0; i < at->n; i++) {
 		const struct end *end = &at->ends[i];
 		const struct net_iface *iface = end->iface;
-		const struct net_bridge *bridge = iface->bridge;
+		const struct net_bridge *network = iface->bridge;
 		const struct link_set set = {
+			.alias = is_pair(end) ? NULL : iface->alias,
 			.mac = end->fresh ? NULL : iface->mac,
-			.mtu = end->fresh ? 0 : bridge->mtu,
+			.mtu = end->fresh ? 0 : network->mtu,
 			.up = true,
 		};
 
-		link_change(&at->inner, end->host.peer, iface->ifname, &set);
-		configure_family(
-			&at->inner, end, &iface->addr4, &bridge->subnet4, &bridge->gateway4);
-		configure_family(
-			&at->inner, end, &iface->addr6, &bridge->subnet6, &bridge->gateway6);
+		put_address(&at->inner, end, &iface->addr4, &network->subnet4);
+		put_address(&at->inner, end, &iface->addr6, &network->subnet6);
+		link_change(&at->inner, end->inside, iface->ifname, &set);
+		put_route(&at->inner, end, &iface->addr4, &network->gateway4);
+		put_route(&at->inner, end, &iface->addr6, &network->gateway6);
 	}
 	return rtnl_commit(&at->inner, err);
+}
+
+static void undo_one(struct rtnl *nl, const char *ifname, const struct end *end)
+{
+	struct link_info link;
+
+	link_ask(nl, ifname, &link);
+	if (rtnl_commit(nl, NULL) < 0 || !link.found ||
+		(is_pair(end) && !link_is_ours(&link, end->iface->alias)))
+		return;
+	link_delete(nl, link.ifindex, link.name);
+	(void)rtnl_commit(nl, NULL);
 }
 
 static void attach_undo(struct attach *at)
@@ -178,33 +277,27 @@ static void attach_undo(struct attach *at)
 
 		if (!end->made)
 			continue;
-		link_ask(&at->host, end->iface->host_ifname, &end->host);
-		if (rtnl_commit(&at->host, NULL) < 0 || !end->host.found ||
-			!link_is_ours(&end->host, end->iface->alias))
-			continue;
-		link_delete(&at->host, end->host.ifindex, end->host.name);
-		(void)rtnl_commit(&at->host, NULL);
+		if (is_pair(end))
+			undo_one(&at->host, end->iface->host_ifname, end);
+		else
+			undo_one(&at->inner, end->iface->ifname, end);
 	}
 }
 
 static int attach_run(struct attach *at, struct err *err)
 {
-	int r = attach_look(at, err);
+	static int (*const steps[])(struct attach * at, struct err * err) = { attach_look,
+		attach_compare, attach_create, attach_find, attach_name, attach_configure };
+	int r = 0;
 
-	if (r == 0)
-		r = attach_compare(at, err);
-	if (r == 0)
-		r = attach_create(at, err);
-	if (r == 0)
-		r = attach_name(at, err);
-	if (r == 0)
-		r = attach_configure(at, err);
+	for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
+		r = steps[i](at, err);
 	if (r < 0)
 		attach_undo(at);
 	return r;
 }
 
-/* A batch holds so many: two requests an interface, five inside. */
+/* A batch holds so many: four requests an interface outside, five inside. */
 enum { IFACES_MAX = 12 };
 
 int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)

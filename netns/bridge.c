@@ -1,6 +1,8 @@
 /* A bridge of ours: made when missing, brought to what is asked when it is there. */
 #include <errno.h>
 #include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,11 +42,12 @@ static int bridge_create(struct rtnl *nl, const struct net_bridge *bridge, const
 	return r;
 }
 
-/* Addresses of an older Subnet= would keep their routes. */
+/* Addresses of an older Subnet= would keep their routes. *ret: all that it shall have are there. */
 static int bridge_addresses(
-	struct rtnl *nl, const struct net_bridge *bridge, int ifindex, struct err *err)
+	struct rtnl *nl, const struct net_bridge *bridge, int ifindex, bool *ret, struct err *err)
 {
 	struct addr_list have = { 0 };
+	int missing = (bridge->gateway4.family != 0) + (bridge->gateway6.family != 0);
 	int r = addrs_list(nl, ifindex, &have, err);
 
 	for (size_t i = 0; r == 0 && i < have.n; i++) {
@@ -54,12 +57,14 @@ static int bridge_addresses(
 		const struct net_addr *subnet =
 			entry->addr.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
 
-		if (entry->scope == RT_SCOPE_UNIVERSE &&
-			!addr_entry_is(entry, gateway, subnet->prefix))
+		if (addr_entry_is(entry, gateway, subnet->prefix))
+			missing--;
+		else if (entry->scope == RT_SCOPE_UNIVERSE)
 			addr_delete(nl, ifindex, &entry->addr);
 	}
 	addr_list_done(&have);
-	return r;
+	*ret = missing == 0;
+	return r < 0 ? r : rtnl_commit(nl, err);
 }
 
 static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, const char *alias,
@@ -67,6 +72,8 @@ static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, co
 {
 	const struct link_set set = { .alias = alias, .mtu = bridge->mtu, .up = true };
 
+	if (link->vlan != bridge->vlan)
+		link_bridge_vlan(nl, link->ifindex, bridge->ifname, bridge->vlan);
 	link_change(nl, link->ifindex, bridge->ifname, &set);
 	if (bridge->gateway4.family)
 		addr_add(nl, link->ifindex, &bridge->gateway4, bridge->subnet4.prefix);
@@ -75,10 +82,76 @@ static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, co
 	return rtnl_commit(nl, err);
 }
 
+/* ---- what the host has already ------------------------------------------------------------------ */
+
+/* A route of the host into a subnet that we are about to use. */
+struct clash {
+	const struct net_bridge *bridge;
+	int ifindex; /* of the bridge, whose own routes are none; 0: it is not there yet */
+	struct net_addr route;
+	int oif;
+};
+
+/* A wider route by a gateway (a VPN's) leads elsewhere than to its neighbours: a part of it may be
+ * ours. A wider one of a link is the network that the host itself is on. */
+static bool clashes(const struct net_addr *subnet, const struct net_addr *route, bool gateway)
+{
+	return net_addr_overlap(subnet, route) && (!gateway || route->prefix >= subnet->prefix);
+}
+
+static void reply_route(const struct nlmsghdr *header, void *data)
+{
+	const struct rtmsg *msg = nlmsg_data(header);
+	struct nlattr *attrs[RTA_MAX + 1];
+	struct clash *clash = data;
+	struct net_addr route = { .family = msg->rtm_family, .prefix = msg->rtm_dst_len };
+	int oif;
+
+	if (header->nlmsg_type != RTM_NEWROUTE || msg->rtm_type != RTN_UNICAST ||
+		msg->rtm_dst_len == 0 ||
+		nlmsg_parse((struct nlmsghdr *)(uintptr_t)header, sizeof *msg, attrs, RTA_MAX,
+			NULL) < 0 ||
+		!attrs[RTA_DST] || nla_len(attrs[RTA_DST]) > (int)sizeof route.bytes)
+		return;
+	oif = attrs[RTA_OIF] ? (int)nla_get_u32(attrs[RTA_OIF]) : 0;
+	memcpy(route.bytes, nla_data(attrs[RTA_DST]), (size_t)nla_len(attrs[RTA_DST]));
+	if ((oif && oif == clash->ifindex) ||
+		(!clashes(&clash->bridge->subnet4, &route, attrs[RTA_GATEWAY] || !oif) &&
+			!clashes(&clash->bridge->subnet6, &route, attrs[RTA_GATEWAY] || !oif)))
+		return;
+	clash->route = route;
+	clash->oif = oif;
+}
+
+static int routes_check(
+	struct rtnl *nl, const struct net_bridge *bridge, int ifindex, struct err *err)
+{
+	const struct rtmsg all = { 0 };
+	struct clash clash = { .bridge = bridge, .ifindex = ifindex };
+	char ifname[IFNAMSIZ] = "another link";
+	int r;
+
+	rtnl_begin(nl, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof all, "list the routes");
+	rtnl_reply(nl, reply_route, &clash);
+	r = rtnl_commit(nl, err);
+	if (r < 0 || !clash.route.family)
+		return r;
+	(void)if_indextoname((unsigned)clash.oif, ifname);
+	return err_set(err, EADDRINUSE,
+		"network %s: its subnet %s overlaps the host's route to %s by %s: choose another "
+		"with Subnet=",
+		bridge->name,
+		net_addr_print(
+			clash.route.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6, true)
+			.text,
+		net_addr_print(&clash.route, true).text, ifname);
+}
+
 static int bridge_bring(
 	struct rtnl *nl, const struct net_bridge *bridge, const char *alias, struct err *err)
 {
 	struct link_info link;
+	bool complete = false;
 	int r;
 
 	link_ask(nl, bridge->ifname, &link);
@@ -87,8 +160,13 @@ static int bridge_bring(
 		return r;
 	if (link.found && (strcmp(link.kind, "bridge") != 0 || !link_is_ours(&link, alias)))
 		return not_ours(bridge, &link, err);
-	r = link.found ? bridge_addresses(nl, bridge, link.ifindex, err)
-		       : bridge_create(nl, bridge, alias, &link, err);
+	if (link.found)
+		r = bridge_addresses(nl, bridge, link.ifindex, &complete, err);
+	/* What has been in use for long is not refused for a route that came later. */
+	if (r == 0 && !complete)
+		r = routes_check(nl, bridge, link.ifindex, err);
+	if (r == 0 && !link.found)
+		r = bridge_create(nl, bridge, alias, &link, err);
 	if (r < 0)
 		return r;
 	/* Before it is up: no container may change the host's routes by a router advertisement. */
@@ -104,6 +182,8 @@ int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, str
 	own_rtnl nl = { 0 };
 	int r;
 
+	if (!net_is_ours(bridge))
+		return 0;
 	if (strlen(bridge->ifname) >= IFNAMSIZ)
 		return err_set(err, EINVAL,
 			"network %s: InterfaceName=%s is longer than 15 characters", bridge->name,

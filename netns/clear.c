@@ -244,6 +244,32 @@ static int clear_routes(struct clear *clear, struct rtnl *ask, struct err *err)
 	return 0;
 }
 
+/* A pair goes with its outer end; a macvlan or ipvlan of an older definition has no other end. Who may
+ * make links of his own (CAP_NET_ADMIN) is given a new namespace. */
+static void reply_link(const struct nlmsghdr *header, void *data)
+{
+	struct clear *clear = data;
+	struct link_info link = { 0 };
+
+	link_parse(header, &link);
+	if (strcmp(link.kind, "macvlan") != 0 && strcmp(link.kind, "ipvlan") != 0)
+		return;
+	for (size_t i = 0; i < clear->n; i++)
+		if (strcmp(clear->ifaces[i].ifname, link.name) == 0)
+			return;
+	if (clear->act->n < RTNL_BATCH || clear->act->sent)
+		link_delete(clear->act, link.ifindex, link.name);
+}
+
+static int clear_links(struct clear *clear, struct rtnl *ask, struct err *err)
+{
+	int r;
+
+	link_ask_all(ask, reply_link, clear);
+	r = rtnl_commit(ask, err);
+	return r < 0 ? r : rtnl_commit(clear->act, err);
+}
+
 static int clear_config(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)
 {
 	own_rtnl ask = { 0 };
@@ -261,6 +287,8 @@ static int clear_config(int netns_fd, const struct net_iface *ifaces, size_t n, 
 	for (size_t i = 0; i < n; i++)
 		link_ask(&ask, ifaces[i].ifname, &clear.links[i]);
 	r = rtnl_commit(&ask, err);
+	if (r == 0)
+		r = clear_links(&clear, &ask, err);
 	if (r == 0)
 		r = clear_addresses(&clear, &ask, err);
 	if (r == 0)

@@ -11,7 +11,8 @@
 
 struct plan {
 	struct net_addr subnet, gateway;
-	uint64_t span;
+	uint64_t span;         /* of the subnet */
+	uint64_t first, count; /* of the range: where it begins in the subnet, and its length */
 	const struct net_lease *leases;
 	struct net_addr *addrs; /* family 0: not decided yet */
 	size_t n;
@@ -85,6 +86,7 @@ static void plan_stored_line(struct plan *plan, const char *line, size_t len)
 		return;
 	*unit++ = '\0';
 	if (strchr(text, '/') || net_addr_parse(text, &addr) < 0 || !plan_usable(plan, &addr) ||
+		net_addr_index(&plan->subnet, &addr) - plan->first >= plan->count ||
 		plan_owner(plan, &addr) < plan->n)
 		return;
 	for (size_t i = 0; i < plan->n; i++)
@@ -92,25 +94,35 @@ static void plan_stored_line(struct plan *plan, const char *line, size_t len)
 			plan->addrs[i] = addr;
 }
 
+static int plan_full(const struct plan *plan, const char *unit, struct err *err)
+{
+	if (plan->count < plan->span)
+		return err_set(err, ENOSPC,
+			"%s: the range of subnet %s is full: give the network a larger IPRange=",
+			unit, net_addr_print(&plan->subnet, true).text);
+	return err_set(err, ENOSPC,
+		"%s: subnet %s is full: give the network a larger Subnet=", unit,
+		net_addr_print(&plan->subnet, true).text);
+}
+
 static int plan_hashed(struct plan *plan, struct err *err)
 {
 	for (size_t i = 0; i < plan->n; i++) {
-		uint64_t start = str_hash(plan->leases[i].unit) % plan->span;
+		uint64_t start = str_hash(plan->leases[i].unit) % plan->count;
 		uint64_t tried = 0;
 		struct net_addr addr;
 
 		if (plan->addrs[i].family)
 			continue;
 		/* n units and three special addresses can be in the way: more probes find nothing. */
-		for (; tried < plan->span && tried < plan->n + 4; tried++) {
-			addr = net_addr_nth(&plan->subnet, (start + tried) % plan->span);
+		for (; tried < plan->count && tried < plan->n + 4; tried++) {
+			addr = net_addr_nth(
+				&plan->subnet, plan->first + (start + tried) % plan->count);
 			if (plan_usable(plan, &addr) && plan_owner(plan, &addr) == plan->n)
 				break;
 		}
-		if (tried == plan->span || tried == plan->n + 4)
-			return err_set(err, ENOSPC,
-				"%s: subnet %s is full: give the network a larger Subnet=",
-				plan->leases[i].unit, net_addr_print(&plan->subnet, true).text);
+		if (tried == plan->count || tried == plan->n + 4)
+			return plan_full(plan, plan->leases[i].unit, err);
 		plan->addrs[i] = addr;
 	}
 	return 0;
@@ -131,13 +143,13 @@ static int plan_run(struct plan *plan, const char *stored, struct err *err)
 	return plan_hashed(plan, err);
 }
 
-int net_lease_assign(const struct net_addr *subnet, const struct net_addr *gateway,
-	struct net_lease *leases, size_t n, const char *stored, struct err *err)
+int net_lease_assign(const struct net_pool *pool, struct net_lease *leases, size_t n,
+	const char *stored, struct err *err)
 {
 	struct plan plan = {
-		.subnet = *subnet,
-		.gateway = gateway ? *gateway : (struct net_addr){ 0 },
-		.span = net_addr_span(subnet),
+		.subnet = pool->subnet,
+		.gateway = pool->gateway,
+		.span = net_addr_span(&pool->subnet),
 		.leases = leases,
 		.addrs = calloc(n ? n : 1, sizeof *plan.addrs),
 		.n = n,
@@ -146,6 +158,11 @@ int net_lease_assign(const struct net_addr *subnet, const struct net_addr *gatew
 
 	if (!plan.addrs)
 		return err_sys(err, ENOMEM, "assign addresses");
+	plan.count = plan.span;
+	if (pool->range.first.family) {
+		plan.first = net_addr_index(&pool->subnet, &pool->range.first);
+		plan.count = net_addr_index(&pool->subnet, &pool->range.last) - plan.first + 1;
+	}
 	r = plan_run(&plan, stored, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		leases[i].addr = plan.addrs[i];

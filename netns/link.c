@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -18,12 +19,41 @@ static void copy_text(char *to, size_t size, const struct nlattr *attr)
 		(void)snprintf(to, size, "%.*s", nla_len(attr), (const char *)nla_data(attr));
 }
 
+/* What its driver tells of it: IFLA_LINKINFO. */
+static void parse_kind(struct nlattr *info, struct link_info *ret)
+{
+	struct nlattr *attrs[IFLA_INFO_MAX + 1];
+	struct nlattr *data;
+	struct nlattr *vlan;
+
+	if (nla_parse_nested(attrs, IFLA_INFO_MAX, info, NULL) < 0)
+		return;
+	copy_text(ret->kind, sizeof ret->kind, attrs[IFLA_INFO_KIND]);
+	data = attrs[IFLA_INFO_DATA];
+	if (!data)
+		return;
+	if (strcmp(ret->kind, "macvlan") == 0 &&
+		(vlan = nla_find(nla_data(data), nla_len(data), IFLA_MACVLAN_MODE)))
+		ret->mode = nla_get_u32(vlan);
+	else if (strcmp(ret->kind, "ipvlan") == 0 &&
+		 (vlan = nla_find(nla_data(data), nla_len(data), IFLA_IPVLAN_MODE)))
+		ret->mode = nla_get_u16(vlan);
+	else if (strcmp(ret->kind, "vlan") == 0 &&
+		 (vlan = nla_find(nla_data(data), nla_len(data), IFLA_VLAN_ID)))
+		ret->vlan = nla_get_u16(vlan);
+	if (strcmp(ret->kind, "bridge") != 0)
+		return;
+	vlan = nla_find(nla_data(data), nla_len(data), IFLA_BR_VLAN_FILTERING);
+	if (vlan && nla_get_u8(vlan) &&
+		(vlan = nla_find(nla_data(data), nla_len(data), IFLA_BR_VLAN_DEFAULT_PVID)))
+		ret->vlan = nla_get_u16(vlan);
+}
+
 void link_parse(const struct nlmsghdr *header, struct link_info *ret)
 {
 	const struct ifinfomsg *info = nlmsg_data(header);
 	struct nlattr *attrs[IFLA_MAX + 1];
 	struct link_info link = { .found = true };
-	struct nlattr *kind;
 
 	if (header->nlmsg_type != RTM_NEWLINK || nlmsg_parse((struct nlmsghdr *)(uintptr_t)header,
 							 sizeof *info, attrs, IFLA_MAX, NULL) < 0)
@@ -38,10 +68,8 @@ void link_parse(const struct nlmsghdr *header, struct link_info *ret)
 		link.mtu = nla_get_u32(attrs[IFLA_MTU]);
 	if (attrs[IFLA_ADDRESS] && nla_len(attrs[IFLA_ADDRESS]) == 6)
 		memcpy(link.mac, nla_data(attrs[IFLA_ADDRESS]), 6);
-	kind = attrs[IFLA_LINKINFO] ? nla_find(nla_data(attrs[IFLA_LINKINFO]),
-					      nla_len(attrs[IFLA_LINKINFO]), IFLA_INFO_KIND)
-				    : NULL;
-	copy_text(link.kind, sizeof link.kind, kind);
+	if (attrs[IFLA_LINKINFO])
+		parse_kind(attrs[IFLA_LINKINFO], &link);
 	copy_text(link.name, sizeof link.name, attrs[IFLA_IFNAME]);
 	copy_text(link.alias, sizeof link.alias, attrs[IFLA_IFALIAS]);
 	*ret = link;
@@ -59,6 +87,17 @@ void link_ask(struct rtnl *nl, const char *ifname, struct link_info *ret)
 	*ret = (struct link_info){ 0 };
 	rtnl_begin(nl, RTM_GETLINK, 0, &info, sizeof info, "look for link %s", ifname);
 	rtnl_text(nl, IFLA_IFNAME, ifname);
+	rtnl_u32(nl, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	rtnl_reply(nl, reply_link, ret);
+	rtnl_allow(nl, ENODEV);
+}
+
+void link_ask_index(struct rtnl *nl, int ifindex, struct link_info *ret)
+{
+	const struct ifinfomsg info = { .ifi_index = ifindex };
+
+	*ret = (struct link_info){ 0 };
+	rtnl_begin(nl, RTM_GETLINK, 0, &info, sizeof info, "look for link number %d", ifindex);
 	rtnl_u32(nl, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	rtnl_reply(nl, reply_link, ret);
 	rtnl_allow(nl, ENODEV);
@@ -140,6 +179,53 @@ void link_new_veth(struct rtnl *nl, const char *ifname, const struct link_set *s
 	rtnl_nest_end(nl, link);
 }
 
+void link_new_child(struct rtnl *nl, const struct net_iface *iface, int parent, int netns_fd)
+{
+	const struct ifinfomsg info = { 0 };
+	const struct net_bridge *network = iface->bridge;
+	const char *kind = network->driver == NET_MACVLAN ? "macvlan" : "ipvlan";
+	const uint16_t mode = network->mode;
+	struct nlattr *link;
+	struct nlattr *data;
+
+	rtnl_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof info,
+		"create %s %s on %s", kind, iface->ifname, network->ifname);
+	rtnl_text(nl, IFLA_IFNAME, iface->ifname);
+	rtnl_u32(nl, IFLA_LINK, (uint32_t)parent);
+	rtnl_u32(nl, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	put_mac(nl, iface->mac);
+	if (network->mtu)
+		rtnl_u32(nl, IFLA_MTU, network->mtu);
+	link = rtnl_nest(nl, IFLA_LINKINFO);
+	rtnl_text(nl, IFLA_INFO_KIND, kind);
+	data = rtnl_nest(nl, IFLA_INFO_DATA);
+	if (network->driver == NET_MACVLAN)
+		rtnl_u32(nl, IFLA_MACVLAN_MODE, mode);
+	else
+		rtnl_put(nl, IFLA_IPVLAN_MODE, &mode, sizeof mode);
+	rtnl_nest_end(nl, data);
+	rtnl_nest_end(nl, link);
+}
+
+void link_new_vlan(struct rtnl *nl, const char *ifname, int parent, unsigned vlan)
+{
+	const struct ifinfomsg info = { 0 };
+	const uint16_t id = (uint16_t)vlan;
+	struct nlattr *link;
+	struct nlattr *data;
+
+	rtnl_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof info, "create VLAN %s",
+		ifname);
+	rtnl_text(nl, IFLA_IFNAME, ifname);
+	rtnl_u32(nl, IFLA_LINK, (uint32_t)parent);
+	link = rtnl_nest(nl, IFLA_LINKINFO);
+	rtnl_text(nl, IFLA_INFO_KIND, "vlan");
+	data = rtnl_nest(nl, IFLA_INFO_DATA);
+	rtnl_put(nl, IFLA_VLAN_ID, &id, sizeof id);
+	rtnl_nest_end(nl, data);
+	rtnl_nest_end(nl, link);
+}
+
 void link_change(struct rtnl *nl, int ifindex, const char *ifname, const struct link_set *set)
 {
 	const struct ifinfomsg info = {
@@ -168,6 +254,60 @@ void link_hairpin(struct rtnl *nl, int ifindex, const char *ifname)
 	rtnl_put(nl, IFLA_BRPORT_MODE, &on, sizeof on);
 	rtnl_nest_end(nl, port);
 	rtnl_nest_end(nl, link);
+}
+
+static void bridge_setting(struct rtnl *nl, int ifindex, const char *ifname, uint16_t type,
+	const void *value, size_t size)
+{
+	const struct ifinfomsg info = { .ifi_index = ifindex };
+	struct nlattr *link;
+	struct nlattr *data;
+
+	rtnl_begin(nl, RTM_NEWLINK, 0, &info, sizeof info, "set the VLAN of bridge %s", ifname);
+	link = rtnl_nest(nl, IFLA_LINKINFO);
+	rtnl_text(nl, IFLA_INFO_KIND, "bridge");
+	data = rtnl_nest(nl, IFLA_INFO_DATA);
+	rtnl_put(nl, type, value, size);
+	rtnl_nest_end(nl, data);
+	rtnl_nest_end(nl, link);
+}
+
+void link_bridge_vlan(struct rtnl *nl, int ifindex, const char *ifname, unsigned vlan)
+{
+	const uint8_t off = 0;
+	const uint8_t on = 1;
+	const uint16_t pvid = (uint16_t)(vlan ? vlan : 1);
+
+	bridge_setting(nl, ifindex, ifname, IFLA_BR_VLAN_FILTERING, &off, sizeof off);
+	bridge_setting(nl, ifindex, ifname, IFLA_BR_VLAN_DEFAULT_PVID, &pvid, sizeof pvid);
+	if (vlan)
+		bridge_setting(nl, ifindex, ifname, IFLA_BR_VLAN_FILTERING, &on, sizeof on);
+}
+
+static void port_vlan(struct rtnl *nl, uint16_t type, int ifindex, const char *ifname,
+	struct bridge_vlan_info vlan)
+{
+	const struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
+	struct nlattr *spec;
+
+	rtnl_begin(nl, type, 0, &info, sizeof info, "set the VLAN of bridge port %s", ifname);
+	spec = rtnl_nest(nl, IFLA_AF_SPEC);
+	rtnl_put(nl, IFLA_BRIDGE_VLAN_INFO, &vlan, sizeof vlan);
+	rtnl_nest_end(nl, spec);
+}
+
+void link_port_vlan(struct rtnl *nl, int ifindex, const char *ifname, unsigned vlan, unsigned old)
+{
+	const struct bridge_vlan_info now = {
+		.flags = BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED, .vid = (uint16_t)vlan
+	};
+	const struct bridge_vlan_info then = { .vid = (uint16_t)old };
+
+	port_vlan(nl, RTM_SETLINK, ifindex, ifname, now);
+	if (!old || old == vlan)
+		return;
+	port_vlan(nl, RTM_DELLINK, ifindex, ifname, then);
+	rtnl_allow(nl, ENOENT);
 }
 
 void link_delete(struct rtnl *nl, int ifindex, const char *ifname)
@@ -219,19 +359,20 @@ void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr)
 	rtnl_allow(nl, ENODEV);
 }
 
-void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway)
+void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway, bool direct)
 {
 	const struct rtmsg info = {
 		.rtm_family = gateway->family,
 		.rtm_table = RT_TABLE_MAIN,
 		.rtm_protocol = RTPROT_STATIC,
-		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_scope = direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 		.rtm_type = RTN_UNICAST,
 	};
 
 	rtnl_begin(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof info,
 		"set the default route through %s", net_addr_print(gateway, false).text);
-	rtnl_put(nl, RTA_GATEWAY, gateway->bytes, addr_size(gateway));
+	if (!direct)
+		rtnl_put(nl, RTA_GATEWAY, gateway->bytes, addr_size(gateway));
 	rtnl_u32(nl, RTA_OIF, (uint32_t)ifindex);
 }
 

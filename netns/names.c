@@ -4,6 +4,11 @@
 #include "netns/net.h"
 #include "supervisor/base/str.h"
 
+bool net_is_ours(const struct net_bridge *bridge)
+{
+	return bridge->driver == NET_BRIDGE && !bridge->unmanaged;
+}
+
 void net_bridge_ifname(const char *network, char ret[static 16])
 {
 	/* A longer name keeps its beginning, for people, and gets a hash, for uniqueness. */

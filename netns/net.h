@@ -31,12 +31,20 @@ struct net_addr net_addr_network(const struct net_addr *addr);
 uint64_t net_addr_span(const struct net_addr *subnet);
 /* The n-th address of a subnet as a host's (prefix 32 or 128): 1 is the usual gateway. */
 struct net_addr net_addr_nth(const struct net_addr *subnet, uint64_t n);
+/* The reverse, for an address of the subnet: at most 2^63. */
+uint64_t net_addr_index(const struct net_addr *subnet, const struct net_addr *addr);
+
+/* Does the host carry the network, with addresses, routes and rules of ours? Else it is a bridge or
+ * a link of somebody else's that we only attach to. */
+bool net_is_ours(const struct net_bridge *bridge);
 
 /*
  * net_bridge_ensure - the bridge exists, is up, has its gateway addresses and MTU
  *
  * Idempotent; makes what is missing, in the network namespace of the caller. An interface of that
- * name that is no bridge, or that carries no "berth:INSTANCE" alias of ours, is refused (-EEXIST).
+ * name that is no bridge, or that carries no "berth:INSTANCE" alias of ours, is refused (-EEXIST); so
+ * is a subnet that a route of the host leads into (-EADDRINUSE). A network that is not ours needs
+ * nothing.
  * Blocks: for a netlink answer.
  */
 int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, struct err *err);
@@ -73,13 +81,16 @@ int net_loopback_up(struct err *err);
  *        a new one `lo` is up. *ret_made says whether it is new. The caller's namespace is unchanged.
  */
 int netns_ensure(const char *pin, bool *ret_made, struct err *err);
+/* The caller enters a namespace that somebody else made and named ("/run/netns/x"). */
+int netns_join(const char *path, struct err *err);
 /* Unmounts and removes the pin; 0 also when there is none. */
 int netns_remove(const char *pin);
 
 /*
- * net_attach - veth pair, addresses, default routes of every iface; idempotent
+ * net_attach - links, addresses, default routes of every iface; idempotent
  *
- * Needs: the bridges to exist, CAP_NET_ADMIN in both namespaces; called in the host's namespace.
+ * Needs: the bridges to exist, CAP_NET_ADMIN in both namespaces; called in the host's namespace. A
+ *        VLAN that a macvlan or ipvlan sits on is made, its parent brought up.
  * Gives: all interfaces up with their addresses in `netns_fd` (IPv6 without duplicate address
  *        detection: they are leased), or, on failure, none of those it made.
  */
@@ -118,11 +129,15 @@ struct net_lease {
 	struct net_addr fixed; /* IP= was given: family not 0 */
 	struct net_addr addr;  /* the result, with prefix 32 or 128 */
 };
+struct net_pool {
+	struct net_addr subnet, gateway; /* a gateway of family 0: there is none */
+	struct net_range range;          /* what is leased; family 0: all of the subnet */
+};
 /* Fills addr of each; a stored lease (`stored` is the file's text, or NULL) wins over the hash, a
  * fixed address over a stored lease. Fails: -ENOSPC the subnet is full, -EADDRINUSE two fixed ones
  * are equal, -EINVAL one is outside the subnet or the network's own. */
-int net_lease_assign(const struct net_addr *subnet, const struct net_addr *gateway,
-	struct net_lease *leases, size_t n, const char *stored, struct err *err);
+int net_lease_assign(const struct net_pool *pool, struct net_lease *leases, size_t n,
+	const char *stored, struct err *err);
 /* The text for the file (for file_replace_at): the length, or -ENOSPC when `size` is too small. */
 ssize_t net_lease_print(const struct net_lease *leases, size_t n, char *buf, size_t size);
 

@@ -13,18 +13,37 @@ struct net_addr {
 	uint8_t bytes[16];
 };
 
-/* A bridge network: one .network file, or the built-in default. */
-struct net_bridge {
-	const char *name;   /* NetworkName= or the unit's stem */
-	const char *ifname; /* of the bridge, at most 15 bytes */
-	/* The gateways are the bridge's own addresses; their prefix is the subnet's. */
-	struct net_addr subnet4, gateway4;
-	struct net_addr subnet6, gateway6;
-	bool internal; /* no default route, no masquerade */
-	uint32_t mtu;  /* 0: the kernel's default */
+/* Addresses from the first to the last one; family 0: no range. */
+struct net_range {
+	struct net_addr first, last;
 };
 
-/* One interface of a container, on one bridge. */
+/* How the containers of a network are attached to it. */
+enum net_driver {
+	NET_BRIDGE,  /* a veth pair each, on a bridge */
+	NET_MACVLAN, /* a link each on the parent, with a MAC address of its own */
+	NET_IPVLAN,  /* the same with the parent's MAC address */
+};
+
+/* A network: one .network file, or the built-in default. */
+struct net_bridge {
+	const char *name; /* NetworkName= or the unit's stem */
+	enum net_driver driver;
+	/* NET_BRIDGE: the bridge's name; else the parent's, "eth0" or "eth0.20", which is made as a
+	 * VLAN of eth0 when it is missing. At most 15 bytes. */
+	const char *ifname;
+	/* The gateways of a bridge of ours are its own addresses; their prefix is the subnet's. */
+	struct net_addr subnet4, gateway4;
+	struct net_addr subnet6, gateway6;
+	bool internal;  /* no default route, no masquerade */
+	bool isolate;   /* its containers are kept from those of other networks */
+	bool unmanaged; /* NET_BRIDGE: somebody else's: gets our ports and nothing else */
+	uint8_t mode;   /* enum macvlan_mode of linux/if_link.h, or of ipvlan */
+	uint16_t vlan;  /* NET_BRIDGE: the containers are in this VLAN; 0: none is meant */
+	uint32_t mtu;   /* 0: the kernel's default */
+};
+
+/* One interface of a container, on one network. */
 struct net_iface {
 	const struct net_bridge *bridge;
 	const char *host_ifname; /* the bridge's end of the veth pair: "b" + 10 hex digits */
@@ -32,7 +51,7 @@ struct net_iface {
 	const char *ifname;      /* inside: eth0, eth1, … */
 	/* Hosts' addresses (prefix 32 or 128): the length of the subnet is the bridge's. */
 	struct net_addr addr4, addr6;
-	bool default_route; /* through the bridge's gateways, unless the bridge is internal */
+	bool default_route; /* through the network's gateways, unless it is internal */
 	uint8_t mac[6];     /* all zero: the kernel's choice; net_mac() gives a stable one */
 };
 
@@ -46,12 +65,13 @@ struct net_port {
 	bool chosen;          /* nobody wrote host_port: it is kept with the leases */
 };
 
-enum net_mode { NET_PRIVATE, NET_HOST, NET_NONE, NET_CONTAINER };
+enum net_mode { NET_PRIVATE, NET_HOST, NET_NONE, NET_CONTAINER, NET_PATH };
 
 /* How one container is attached. */
 struct net_spec {
 	enum net_mode mode;    /* PRIVATE: own namespace with `ifaces`; NONE: own, only lo */
 	const char *container; /* NET_CONTAINER: the unit whose namespace is shared */
+	const char *path;      /* NET_PATH: a namespace that somebody else made */
 	const struct net_iface *ifaces;
 	size_t nifaces;
 	const struct net_port *ports;

@@ -118,6 +118,9 @@ static int netns_furnish(struct err *err)
 	 * change the routes by a router advertisement. Without IPv6 there is nothing to do. */
 	(void)netns_sysctl("0", NULL, "ipv6/conf/default/accept_dad");
 	(void)netns_sysctl("0", NULL, "ipv6/conf/default/accept_ra");
+	/* A link that comes up tells its neighbours where its addresses are now. */
+	(void)netns_sysctl("1", NULL, "ipv4/conf/default/arp_notify");
+	(void)netns_sysctl("1", NULL, "ipv6/conf/default/ndisc_notify");
 	return 0;
 }
 
@@ -178,6 +181,20 @@ int netns_ensure(const char *pin, bool *ret_made, struct err *err)
 	if (fd >= 0)
 		*ret_made = made;
 	return fd;
+}
+
+int netns_join(const char *path, struct err *err)
+{
+	own_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int r = fd < 0 ? -errno : is_netns(fd);
+
+	if (r < 0)
+		return err_sys(err, -r, "open the network namespace %s", path);
+	if (r == 0)
+		return err_set(err, EINVAL, "%s is no network namespace", path);
+	return setns(fd, CLONE_NEWNET) < 0
+		       ? err_sys(err, errno, "enter the network namespace %s", path)
+		       : 0;
 }
 
 int netns_remove(const char *pin)

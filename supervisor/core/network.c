@@ -1,6 +1,8 @@
 /* The network of the whole set: made and removed by worker processes, for netlink makes us wait. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "netns/net.h"
@@ -10,7 +12,30 @@
 
 bool network_needed(const struct service *s)
 {
-	return s->unit->spec->net.mode == NET_PRIVATE && s->unit->spec->net.nifaces > 0;
+	const struct net_spec *net = &s->unit->spec->net;
+
+	for (size_t i = 0; net->mode == NET_PRIVATE && i < net->nifaces; i++)
+		if (net_is_ours(net->ifaces[i].bridge))
+			return true;
+	return false;
+}
+
+/* The rules are of the networks that the host carries; the others have their own. */
+static int apply_rules(const struct supervisor *sv, struct err *err)
+{
+	const struct unit_set *set = sv->set;
+	const struct net_bridge **ours = calloc(set->nbridges + 1, sizeof *ours);
+	size_t n = 0;
+	int r;
+
+	if (!ours)
+		return err_sys(err, ENOMEM, "set up the packet rules");
+	for (size_t i = 0; i < set->nbridges; i++)
+		if (net_is_ours(set->bridges[i]))
+			ours[n++] = set->bridges[i];
+	r = net_ruleset_apply(sv->env.instance, ours, n, set->ports, set->nports, err);
+	free(ours);
+	return r;
 }
 
 static int set_up(const void *data, struct err *err)
@@ -24,8 +49,7 @@ static int set_up(const void *data, struct err *err)
 		if (r < 0)
 			return err_wrap(err, "network %s", set->bridges[i]->name);
 	}
-	return net_ruleset_apply(
-		sv->env.instance, set->bridges, set->nbridges, set->ports, set->nports, err);
+	return apply_rules(sv, err);
 }
 
 static void was_set_up(struct supervisor *sv, int r, const struct err *err, void *data)

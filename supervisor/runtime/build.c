@@ -248,6 +248,8 @@ int step_join_network(struct plan *plan, struct err *err)
 		return 0;
 	if (net->mode == NET_NONE)
 		return net_loopback_up(err);
+	if (net->mode == NET_PATH)
+		return netns_join(net->path, err);
 	plan_pin_path(plan->env, net->mode == NET_CONTAINER ? net->container : plan->spec->name,
 		pin, sizeof pin);
 	fd = open(pin, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -176,7 +176,7 @@ static void test_problems(void **state)
 			"PodmanArgs: not served: write instead: [Service] CPUQuota=200%",
 			UNIT_CONTAINER, true },
 		{ "Network", "Driver", "bridge", NULL, UNIT_NETWORK, false },
-		{ "Network", "Driver", "macvlan", "Driver: not served: ", UNIT_NETWORK, true },
+		{ "Network", "Driver", "overlay", "Driver: \"overlay\"", UNIT_NETWORK, true },
 		{ "Service", "IOWeight", "5", "IOWeight: not served: ", UNIT_CONTAINER, true },
 		{ "Service", "ExecStart", "/bin/x", "ExecStart: is for .service files",
 			UNIT_CONTAINER, true },

@@ -126,8 +126,7 @@ static void test_names(void **state)
 
 static void test_lease_stable(void **state)
 {
-	struct net_addr subnet = addr("10.88.0.0/16");
-	struct net_addr gateway = addr("10.88.0.1");
+	struct net_pool pool = { .subnet = addr("10.88.0.0/16"), .gateway = addr("10.88.0.1") };
 	struct net_lease one[] = { { .unit = "web" }, { .unit = "db" } };
 	struct net_lease two[] = { { .unit = "aaa" }, { .unit = "db" }, { .unit = "web" } };
 	struct net_lease three[] = { { .unit = "new" }, { .unit = "db" } };
@@ -136,30 +135,30 @@ static void test_lease_stable(void **state)
 	struct net_addr last;
 
 	(void)state;
-	assert_int_equal(net_lease_assign(&subnet, &gateway, one, 2, NULL, &err), 0);
-	assert_true(net_addr_in(&subnet, &one[0].addr));
+	assert_int_equal(net_lease_assign(&pool, one, 2, NULL, &err), 0);
+	assert_true(net_addr_in(&pool.subnet, &one[0].addr));
 	assert_int_equal(one[0].addr.prefix, 32);
 	assert_int_equal(net_lease_print(one, 2, text, 10), -ENOSPC);
 	assert_true(net_lease_print(one, 2, text, sizeof text) == (ssize_t)strlen(text));
-	assert_int_equal(net_lease_assign(&subnet, &gateway, two, 3, text, &err), 0);
+	assert_int_equal(net_lease_assign(&pool, two, 3, text, &err), 0);
 	assert_true(net_addr_equal(&two[1].addr, &one[1].addr));
 	assert_true(net_addr_equal(&two[2].addr, &one[0].addr));
 
 	/* A stored lease wins over the hash; a fixed one over a stored one, which then moves. */
 	(void)snprintf(text, sizeof text, "rubbish\n10.88.9.9 db\n10.88.0.1 new\n10.99.0.1 new\n");
-	assert_int_equal(net_lease_assign(&subnet, &gateway, three, 2, text, &err), 0);
+	assert_int_equal(net_lease_assign(&pool, three, 2, text, &err), 0);
 	assert_string_equal(net_addr_print(&three[1].addr, false).text, "10.88.9.9");
-	assert_true(net_addr_in(&subnet, &three[0].addr));
+	assert_true(net_addr_in(&pool.subnet, &three[0].addr));
 	assert_string_not_equal(net_addr_print(&three[0].addr, false).text, "10.88.0.1");
 	three[0].fixed = addr("10.88.9.9");
-	assert_int_equal(net_lease_assign(&subnet, &gateway, three, 2, text, &err), 0);
+	assert_int_equal(net_lease_assign(&pool, three, 2, text, &err), 0);
 	assert_string_equal(net_addr_print(&three[0].addr, false).text, "10.88.9.9");
 	last = three[1].addr;
 	assert_false(net_addr_equal(&last, &three[0].addr));
 
 	/* What cannot be given leaves everything as it was. */
 	three[1].fixed = addr("10.88.9.9");
-	assert_int_equal(net_lease_assign(&subnet, &gateway, three, 2, text, &err), -EADDRINUSE);
+	assert_int_equal(net_lease_assign(&pool, three, 2, text, &err), -EADDRINUSE);
 	assert_string_equal(err.text, "db: address 10.88.9.9 belongs to new already");
 	assert_true(net_addr_equal(&three[1].addr, &last));
 }
@@ -168,33 +167,30 @@ static void test_lease_refused(void **state)
 {
 	static const char *const bad[] = { "10.5.0.0", "10.5.0.3", "10.5.0.1", "10.6.0.1",
 		"fd00::1" };
-	struct net_addr subnet = addr("10.5.0.0/30");
-	struct net_addr gateway = addr("10.5.0.1/30");
+	struct net_pool pool = { .subnet = addr("10.5.0.0/30"), .gateway = addr("10.5.0.1/30") };
 	struct net_lease leases[] = { { .unit = "a" }, { .unit = "b" } };
 	struct err err;
 
 	(void)state;
-	assert_int_equal(net_lease_assign(&subnet, &gateway, leases, 1, NULL, &err), 0);
+	assert_int_equal(net_lease_assign(&pool, leases, 1, NULL, &err), 0);
 	assert_string_equal(net_addr_print(&leases[0].addr, false).text, "10.5.0.2");
-	assert_int_equal(net_lease_assign(&subnet, &gateway, leases, 2, NULL, &err), -ENOSPC);
+	assert_int_equal(net_lease_assign(&pool, leases, 2, NULL, &err), -ENOSPC);
 	assert_string_equal(
 		err.text, "b: subnet 10.5.0.0/30 is full: give the network a larger Subnet=");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		leases[0].fixed = addr(bad[i]);
-		assert_int_equal(
-			net_lease_assign(&subnet, &gateway, leases, 1, NULL, &err), -EINVAL);
+		assert_int_equal(net_lease_assign(&pool, leases, 1, NULL, &err), -EINVAL);
 	}
 	leases[0].fixed = addr("10.5.0.0");
-	(void)net_lease_assign(&subnet, &gateway, leases, 1, NULL, &err);
+	(void)net_lease_assign(&pool, leases, 1, NULL, &err);
 	assert_string_equal(
 		err.text, "a: address 10.5.0.0 is not free for containers in subnet 10.5.0.0/30");
 }
 
 static void test_lease_fills(void **state)
 {
-	struct net_addr subnet = addr("10.5.0.0/24");
-	struct net_addr gateway = addr("10.5.0.1");
-	struct net_addr six = addr("fd00:5::/64");
+	struct net_pool pool = { .subnet = addr("10.5.0.0/24"), .gateway = addr("10.5.0.1") };
+	struct net_pool six = { .subnet = addr("fd00:5::/64") };
 	static struct net_lease leases[253];
 	static char names[253][8];
 	struct err err;
@@ -204,15 +200,42 @@ static void test_lease_fills(void **state)
 		(void)snprintf(names[i], sizeof names[i], "u%zu", i);
 		leases[i].unit = names[i];
 	}
-	assert_int_equal(net_lease_assign(&subnet, &gateway, leases, 253, NULL, &err), 0);
+	assert_int_equal(net_lease_assign(&pool, leases, 253, NULL, &err), 0);
 	for (size_t i = 0; i < 253; i++) {
 		assert_true(leases[i].addr.bytes[3] > 1 && leases[i].addr.bytes[3] < 255);
 		for (size_t k = 0; k < i; k++)
 			assert_false(net_addr_equal(&leases[i].addr, &leases[k].addr));
 	}
-	assert_int_equal(net_lease_assign(&six, NULL, leases, 253, NULL, &err), 0);
-	assert_true(net_addr_in(&six, &leases[9].addr));
+	assert_int_equal(net_lease_assign(&six, leases, 253, NULL, &err), 0);
+	assert_true(net_addr_in(&six.subnet, &leases[9].addr));
 	assert_int_equal(leases[9].addr.prefix, 128);
+}
+
+static void test_lease_range(void **state)
+{
+	struct net_pool pool = { .subnet = addr("10.5.0.0/24"),
+		.gateway = addr("10.5.0.65"),
+		.range = { addr("10.5.0.64"), addr("10.5.0.66") } };
+	struct net_pool six = { .subnet = addr("fd00:5::/48"),
+		.range = { addr("fd00:5::ff:ffff"), addr("fd00:5::100:0") } };
+	struct net_lease leases[] = { { .unit = "a" }, { .unit = "b" }, { .unit = "c" } };
+	struct err err;
+
+	(void)state;
+	/* Fixed ones may lie outside of the range, the gateway does not count, stored ones move in. */
+	leases[0].fixed = addr("10.5.0.9");
+	assert_int_equal(net_lease_assign(&pool, leases, 3, "10.5.0.7 b\n10.5.0.66 c\n", &err), 0);
+	assert_string_equal(net_addr_print(&leases[1].addr, false).text, "10.5.0.64");
+	assert_string_equal(net_addr_print(&leases[2].addr, false).text, "10.5.0.66");
+	leases[0].fixed.family = 0;
+	assert_int_equal(net_lease_assign(&pool, leases, 3, NULL, &err), -ENOSPC);
+	assert_non_null(strstr(err.text, "the range of subnet 10.5.0.0/24 is full"));
+	assert_int_equal(net_lease_assign(&six, leases, 2, NULL, &err), 0);
+	assert_int_equal(net_lease_assign(&six, leases, 3, NULL, &err), -ENOSPC);
+	assert_true(net_addr_index(&six.subnet, &leases[0].addr) >= 0xffffff);
+	six.subnet.prefix = 8;
+	leases[0].addr = addr("fd80::1");
+	assert_true(net_addr_index(&six.subnet, &leases[0].addr) == UINT64_C(1) << 63);
 }
 
 /* ---- the kernel, in namespaces of a child's own: no root needed -------------------------------- */
@@ -317,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_lease_stable),
 		cmocka_unit_test(test_lease_refused),
 		cmocka_unit_test(test_lease_fills),
+		cmocka_unit_test(test_lease_range),
 		cmocka_unit_test(test_kernel),
 	};
 

@@ -131,6 +131,63 @@ static const struct bad rows[] = {
 			{ "m.network", "[Network]\nSubnet=10.9.0.0/16\n" } } },
 	{ "@/n.network:3: Gateway: 10.8.0.1 is not in Subnet=10.9.3.0/24\n",
 		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nGateway=10.8.0.1\n" } } },
+	{ "@/n.network:3: Options: parent=eth0: a bridge has none: write Driver=macvlan or ipvlan, "
+	  "or "
+	  "remove it\n"
+	  "@/n.network:4: Options: \"vlan=5000\": write a number from 1 to 4094\n"
+	  "@/n.network:5: Options: \"mode=l3\" is none of this driver's: managed, unmanaged\n"
+	  "@/n.network:6: Options: \"bclim=1\" is not served: berth knows mtu= vlan= parent= mode= "
+	  "isolate= no_default_route=\n"
+	  "@/n.network:7: Options: \"isolate=perhaps\": write true or false\n",
+		{ { "n.network",
+			"[Network]\nDriver=bridge\nOptions=parent=eth0\nOptions=vlan=5000\n"
+			"Options=mode=l3\nOptions=bclim=1\nOptions=isolate=perhaps\n" } } },
+	{ "@/m.network: Driver: macvlan needs the host's link that it sits on: write "
+	  "Options=parent=eth0\n"
+	  "@/m.network: Subnet: which addresses are there is known to you only: add it (and "
+	  "IPRange=), or write IPAMDriver=none\n"
+	  "@/n.network: Options: mode=unmanaged uses a bridge that is there: name it with "
+	  "InterfaceName=\n",
+		{ { "m.network", "[Network]\nDriver=macvlan\n" },
+			{ "n.network",
+				"[Network]\nOptions=mode=unmanaged\nSubnet=10.4.0.0/24\n" } } },
+	{ "@/n.network:3: IPRange: 10.9.1.0/26 is not within Subnet=10.9.0.0/24\n"
+	  "@/n.network:4: IPRange: \"10.9.0.9-10.9.0.2\" is no range: write 10.1.2.64/26, or "
+	  "10.1.2.10-10.1.2.50\n"
+	  "@/n.network:5: IPRange: fd00::/64 needs a Subnet= of its family: add it\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.0.0/24\nIPRange=10.9.1.0/26\n"
+				 "IPRange=10.9.0.9-10.9.0.2\nIPRange=fd00::/64\n" } } },
+	{ "@/b.network: InterfaceName: eth0 is the link of @/a.network too, which cannot share it: "
+	  "name another\n",
+		{ { "a.network",
+			  "[Network]\nDriver=macvlan\nOptions=parent=eth0\nIPAMDriver=none\n" },
+			{ "b.network", "[Network]\nDriver=ipvlan\nOptions=parent=eth0\n"
+				       "IPAMDriver=none\n" } } },
+	{ "@/b.network:4: Subnet: 10.9.0.128/25 overlaps 10.9.0.0/24 (@/a.network:4): change one "
+	  "of "
+	  "them\n",
+		{ { "a.network",
+			  "[Network]\nDriver=macvlan\nOptions=parent=eth0\nSubnet=10.9.0.0/24\n" },
+			{ "b.network", "[Network]\nDriver=macvlan\nOptions=parent=eth0\n"
+				       "Subnet=10.9.0.128/25\n" } } },
+	{ "@/b.container:4: Network: mac=03:00:00:00:00:01 is not the address of one interface: "
+	  "write 02:00:00:00:00:01\n"
+	  "@/b.container:5: Network: interface_name=lo is not a link's name: at most 15 "
+	  "characters, no / : or blank\n"
+	  "@/c.container:4: Network: mac= is that of a too: change one of them\n"
+	  "@/c.container:5: Network: eth0 is the name of two interfaces: change interface_name=\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.0.0/24\n" },
+			{ "a.container", WEB "Network=n.network:mac=02:00:00:00:00:01\n" },
+			{ "b.container", WEB "Network=n.network:mac=03:00:00:00:00:01\n"
+					     "Network=default:interface_name=lo\n" },
+			{ "c.container", WEB "Network=n.network:mac=02:00:00:00:00:01\n"
+					     "Network=default:interface_name=eth0\n" } } },
+	{ "@/a.container:5: PublishPort: the container is on networks of others only, where its "
+	  "own "
+	  "address is reached: remove it, or add a network that is a bridge of berth's\n",
+		{ { "m.network", "[Network]\nDriver=macvlan\nOptions=parent=eth0\n"
+				 "Subnet=192.0.2.0/24\n" },
+			{ "a.container", WEB "Network=m.network\nPublishPort=80:80\n" } } },
 	{ "@/b.container:4: PublishPort: port 8083/tcp of the host is asked for by a.container too "
 	  "(@/a.container:4): change one of them\n",
 		{ { "a.container", WEB "PublishPort=127.0.0.1:8080-8083:80-83\n" },
@@ -161,7 +218,7 @@ static const struct bad rows[] = {
 			{ "in.network", "[Network]\nInternal=yes\n" } } },
 	{ "@/a.container:4: Network: there is no network lan.network: add the file lan.network, or "
 	  "write "
-	  "host, none, OTHER.container\n",
+	  "host, none, OTHER.container, ns:/PATH\n",
 		{ { "a.container", WEB "Network=lan.network\n" } } },
 	{ "@/a.container:5: HostName: the network is that of b.container: set it there, or remove "
 	  "it\n",

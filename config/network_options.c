@@ -1,0 +1,234 @@
+/* Driver=, Options=, IPRange=, DNS= of a .network: how its containers are attached and addressed. */
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "config/build.h"
+#include "config/types.h"
+#include "supervisor/base/num.h"
+
+bool ifname_valid(const char *name)
+{
+	return *name && strlen(name) <= 15 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       !strpbrk(name, "/: \t%");
+}
+
+/* ---- Options= ----------------------------------------------------------------------------------- */
+
+/* One .network while its options are read. */
+struct reading {
+	struct build *b;
+	struct part *part;
+	struct net_bridge *bridge;
+	struct origin at; /* of the option */
+	const char *parent;
+	struct origin parent_at;
+};
+
+/* False: the error has been told. */
+static bool option_number(struct reading *r, const char *key, const char *text, uint32_t min,
+	uint32_t max, uint32_t *ret)
+{
+	if (num_u32(text, ret) == 0 && *ret >= min && *ret <= max)
+		return true;
+	ERROR_AT(r->b, r->at, "Options: \"%s=%s\": write a number from %u to %u", key, text, min,
+		max);
+	return false;
+}
+
+static void option_flag(struct reading *r, const char *key, const char *text, bool *ret)
+{
+	/* podman: strict isolates from networks that do not isolate themselves too. */
+	if (strcmp(key, "isolate") == 0 && strcmp(text, "strict") == 0)
+		*ret = true;
+	else if (value_bool(text, ret, NULL) < 0)
+		ERROR_AT(r->b, r->at, "Options: \"%s=%s\": write true or false", key, text);
+}
+
+static void option_mtu(struct reading *r, const char *text)
+{
+	uint32_t mtu;
+
+	if (option_number(r, "mtu", text, 576, 65535, &mtu))
+		r->bridge->mtu = mtu;
+}
+
+static void option_vlan(struct reading *r, const char *text)
+{
+	uint32_t vlan;
+
+	if (option_number(r, "vlan", text, 1, 4094, &vlan))
+		r->bridge->vlan = (uint16_t)vlan;
+}
+
+static void option_parent(struct reading *r, const char *text)
+{
+	if (r->bridge->driver == NET_BRIDGE) {
+		ERROR_AT(r->b, r->at,
+			"Options: parent=%s: a bridge has none: write Driver=macvlan or ipvlan, or "
+			"remove it",
+			text);
+		return;
+	}
+	r->parent = text;
+	r->parent_at = r->at;
+}
+
+static void option_mode(struct reading *r, const char *text)
+{
+	static const struct {
+		enum net_driver driver;
+		const char *word;
+		uint8_t mode;
+	} modes[] = {
+		{ NET_BRIDGE, "managed", 0 },
+		{ NET_BRIDGE, "unmanaged", 0 },
+		{ NET_MACVLAN, "bridge", MACVLAN_MODE_BRIDGE },
+		{ NET_MACVLAN, "private", MACVLAN_MODE_PRIVATE },
+		{ NET_MACVLAN, "vepa", MACVLAN_MODE_VEPA },
+		{ NET_MACVLAN, "passthru", MACVLAN_MODE_PASSTHRU },
+		{ NET_IPVLAN, "l2", IPVLAN_MODE_L2 },
+		{ NET_IPVLAN, "l3", IPVLAN_MODE_L3 },
+		{ NET_IPVLAN, "l3s", IPVLAN_MODE_L3S },
+	};
+	static const char *const known[] = { [NET_BRIDGE] = "managed, unmanaged",
+		[NET_MACVLAN] = "bridge, private, vepa, passthru",
+		[NET_IPVLAN] = "l2, l3, l3s" };
+
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		if (modes[i].driver != r->bridge->driver || strcmp(modes[i].word, text) != 0)
+			continue;
+		r->bridge->mode = modes[i].mode;
+		r->bridge->unmanaged = strcmp(text, "unmanaged") == 0;
+		return;
+	}
+	ERROR_AT(r->b, r->at, "Options: \"mode=%s\" is none of this driver's: %s", text,
+		known[r->bridge->driver]);
+}
+
+static void option_read(struct reading *r, const struct draft_item *item)
+{
+	const char *value = strchr(item->text, '=') + 1; /* TYPE_pairs */
+	const char *key = build_ntext(r->b, item->text, (size_t)(value - item->text - 1));
+
+	r->at = item->at;
+	if (strcmp(key, "mtu") == 0 || strcmp(key, "com.docker.network.driver.mtu") == 0)
+		option_mtu(r, value);
+	else if (strcmp(key, "vlan") == 0)
+		option_vlan(r, value);
+	else if (strcmp(key, "parent") == 0)
+		option_parent(r, value);
+	else if (strcmp(key, "mode") == 0)
+		option_mode(r, value);
+	else if (strcmp(key, "isolate") == 0)
+		option_flag(r, key, value, &r->bridge->isolate);
+	else if (strcmp(key, "no_default_route") == 0)
+		option_flag(r, key, value, &r->part->no_default_route);
+	else
+		ERROR_AT(r->b, item->at,
+			"Options: \"%s\" is not served: berth knows mtu= vlan= parent= mode= "
+			"isolate= "
+			"no_default_route=",
+			item->text);
+}
+
+/* The host's link that macvlan and ipvlan sit on. It is never guessed: podman takes the one of the
+ * default route. */
+static void parent_choose(struct reading *r, uint32_t unit)
+{
+	const struct unit_draft *draft = r->part->draft;
+	struct net_bridge *bridge = r->bridge;
+
+	if (!r->parent && DRAFT_SET(draft->interface_name)) {
+		r->parent = draft->interface_name.v;
+		r->parent_at = draft->interface_name.at;
+	}
+	bridge->ifname = "";
+	if (!r->parent) {
+		ERROR_AT(r->b, build_unit_at(r->b, unit),
+			"Driver: %s needs the host's link that it sits on: write "
+			"Options=parent=eth0",
+			bridge->driver == NET_MACVLAN ? "macvlan" : "ipvlan");
+		return;
+	}
+	bridge->ifname = r->parent;
+	if (bridge->vlan)
+		bridge->ifname = build_text(r->b, "%s.%u", r->parent, bridge->vlan);
+	if (!ifname_valid(bridge->ifname))
+		ERROR_AT(r->b, r->parent_at,
+			"Options: parent: \"%s\" is not a link's name: at most 15 characters, no / "
+			": "
+			"or blank",
+			bridge->ifname);
+}
+
+void network_options(struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+	struct reading r = {
+		.b = b,
+		.part = &b->parts[unit],
+		.bridge = b->set->units[unit].bridge,
+	};
+
+	r.bridge->driver = (enum net_driver)draft->driver.v;
+	r.bridge->mode = r.bridge->driver == NET_MACVLAN ? MACVLAN_MODE_BRIDGE : 0;
+	r.part->no_addresses = draft->ipam_driver.v == IPAM_NONE;
+	for (size_t i = 0; i < draft->options.n; i++)
+		option_read(&r, &draft->options.v[i]);
+	if (r.bridge->driver != NET_BRIDGE)
+		parent_choose(&r, unit);
+	else if (r.bridge->unmanaged && !DRAFT_SET(draft->interface_name))
+		ERROR_AT(b, build_unit_at(b, unit),
+			"Options: mode=unmanaged uses a bridge that is there: name it with "
+			"InterfaceName=");
+}
+
+/* ---- IPRange= ----------------------------------------------------------------------------------- */
+
+/* "10.1.2.64/26" or "10.1.2.10-10.1.2.50". */
+static bool range_parse(struct build *b, const char *text, struct net_range *ret)
+{
+	const char *rest = text;
+	const char *first = build_field(b, &rest, '-');
+	struct net_addr subnet;
+
+	if (rest)
+		return !strchr(text, '/') && net_addr_parse(first, &ret->first) == 0 &&
+		       net_addr_parse(rest, &ret->last) == 0 &&
+		       ret->first.family == ret->last.family &&
+		       memcmp(ret->first.bytes, ret->last.bytes, sizeof ret->last.bytes) <= 0;
+	if (!strchr(text, '/') || net_addr_parse(text, &subnet) < 0)
+		return false;
+	ret->first = net_addr_nth(&subnet, 0);
+	ret->last = net_addr_nth(&subnet, net_addr_span(&subnet) - 1);
+	return true;
+}
+
+void network_range(struct build *b, uint32_t unit, const struct draft_item *item)
+{
+	const struct net_bridge *bridge = b->set->units[unit].bridge;
+	struct net_range range = { 0 };
+	const struct net_addr *subnet;
+	struct net_range *slot;
+
+	if (!range_parse(b, item->text, &range)) {
+		ERROR_AT(b, item->at,
+			"IPRange: \"%s\" is no range: write 10.1.2.64/26, or 10.1.2.10-10.1.2.50",
+			item->text);
+		return;
+	}
+	subnet = range.first.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
+	slot = range.first.family == AF_INET ? &b->parts[unit].range4 : &b->parts[unit].range6;
+	if (!subnet->family)
+		ERROR_AT(b, item->at, "IPRange: %s needs a Subnet= of its family: add it",
+			item->text);
+	else if (!net_addr_in(subnet, &range.first) || !net_addr_in(subnet, &range.last))
+		ERROR_AT(b, item->at, "IPRange: %s is not within Subnet=%s", item->text,
+			net_addr_print(subnet, true).text);
+	else if (slot->first.family)
+		ERROR_AT(b, item->at, "IPRange: a second one of the same family: remove it");
+	else
+		*slot = range;
+}

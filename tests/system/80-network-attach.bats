@@ -1,0 +1,179 @@
+#!/usr/bin/env bats
+# Every way to attach a container: bridges of ours and of others, options of a network and of an
+# attachment, namespaces that somebody else made, macvlan. VLANs and ipvlan: 81-network-vlan.bats.
+# shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
+load ../lib/system.bash
+load ../lib/network.bash
+
+prepare() { need_root_fs busybox; }
+
+@test "several networks: the first that leads outside gives the default route; options of each" {
+	network vault Internal=yes Subnet=10.61.0.0/24
+	network lan Subnet=10.60.0.0/24 Subnet=fd00:60::/64 IPRange=10.60.0.128/28 \
+		IPRange=fd00:60::100-fd00:60::10f Options=mtu=1400 Label=site=berlin
+	network side Subnet=10.62.0.0/24 Options=no_default_route=true
+	on web vault.network 'Network=side.network:interface_name=side0' \
+		'Network=lan.network:ip=10.60.0.9,mac=02:00:00:00:60:09,alias=shop,interface_name=lan0'
+	on db lan.network
+	start_supervise
+	wait_for ready web
+	wait_for ready db
+	look web '[.[] | select(.ifname == "lan0") | .address, .mtu,
+		(.addr_info[] | select(.scope == "global") | .local)] |
+		.[0:3] == ["02:00:00:00:60:09", 1400, "10.60.0.9"] and (.[3] | startswith("fd00:60::10"))'
+	look web '[.[].ifname] | sort == ["eth0", "lan0", "lo", "side0"]'
+	run inside web ip -4 route show default
+	[ "${#lines[@]}" = 1 ]
+	has 'default via 10.60.0.1 dev lan0'
+	run inside web ip -6 route show default
+	has 'via fd00:60::1 dev lan0'
+	look db '[.[] | select(.ifname == "eth0") | .addr_info[] | select(.family == "inet") | .local |
+		split(".")[3] | tonumber] | .[0] >= 128 and .[0] < 144'
+	berth exec db grep -q '10.60.0.9.*shop' /etc/hosts
+	pings db 10.60.0.9
+}
+
+@test "IPv6 alone, no addresses at all, name servers of a network, names that are not told" {
+	network six Subnet=fd00:66::/64 DNS=fd00:66::53 DisableDNS=true
+	network bare IPAMDriver=none
+	on a six.network
+	on b six.network
+	on c bare.network DNS=192.0.2.53
+	start_supervise
+	wait_for ready a
+	wait_for ready b
+	wait_for ready c
+	look a '[.[] | select(.ifname == "eth0") | .addr_info[] | .family] | unique == ["inet6"]'
+	b=$(inside b ip -6 -j addr show eth0 | jq -r '.[0].addr_info[] | select(.scope == "global") | .local')
+	pings a "$b"
+	look c '[.[] | select(.ifname == "eth0") | .addr_info[] | .scope] | unique == ["link"]'
+	run berth exec a cat /etc/resolv.conf
+	[ "$output" = 'nameserver fd00:66::53' ]
+	run berth exec c cat /etc/resolv.conf
+	[ "$output" = 'nameserver 192.0.2.53' ]
+	run berth exec a cat /etc/hosts
+	[[ "$output" != *fd00:66:* ]]
+}
+
+@test "a namespace that somebody else made is joined and left as it is" {
+	mkdir -p /run/netns
+	ip netns add theirs
+	ip -n theirs link set lo up
+	ip -n theirs addr add 192.0.2.77/32 dev lo
+	on web ns:/run/netns/theirs
+	on bad "ns:$BATS_TEST_TMPDIR"
+	start_supervise
+	wait_for ready web
+	[ "$(address web)" = 192.0.2.77/32 ]
+	run berth start bad
+	has 'is no network namespace'
+	berth stop web
+	ip -n theirs addr show dev lo | grep -q 192.0.2.77
+	ip netns del theirs
+	umount /run/netns
+}
+
+# All that is set of a bridge, without its clocks and what follows from its ports.
+settings() {
+	ip -d -j addr show "$1" | jq -S '.[0] | [.ifname, .ifalias, .mtu, .addr_info[0].local, .addr_info[0].prefixlen,
+		(.linkinfo.info_data | with_entries(select(.key | test("timer|topology|root|bridge_id") | not)))]'
+}
+
+@test "somebody else's bridge: used, never changed beyond our ports, never deleted" {
+	ip link add foreign0 type bridge
+	ip link set foreign0 mtu 1300 up
+	ip addr add 10.63.0.1/24 dev foreign0
+	network theirs Options=mode=unmanaged InterfaceName=foreign0 Subnet=10.63.0.0/24 Options=mtu=1300
+	network gone Options=mode=unmanaged InterfaceName=missing0 Subnet=10.64.0.0/24
+	on web theirs.network
+	on lost gone.network
+	before=$(settings foreign0)
+	start_supervise
+	wait_for ready web
+	pings web 10.63.0.1
+	run berth start lost
+	has 'there is no bridge missing0'
+	run nft list tables
+	[ -z "$output" ]
+	berth stop web
+	stop_supervise
+	after=$(settings foreign0)
+	ip link del foreign0
+	[ "$before" = "$after" ] || diff <(echo "$before") <(echo "$after")
+}
+
+@test "a subnet that the host has a route into is refused in words; the others start" {
+	ip link add lan0 type veth peer name lan1
+	ip addr add 10.70.0.5/16 dev lan0
+	ip link set lan0 up
+	network mine Subnet=10.70.3.0/24
+	on web mine.network
+	start_supervise
+	wait_until 10 in_one_of 'backoff failed waiting' web
+	wait_until 5 sh -c "'$BERTH' --config '$UNITS' --run-dir '$RUNTIME' why web | grep -q overlaps"
+	run berth why web
+	has "its subnet 10.70.3.0/24 overlaps the host's route to 10.70.0.0/16 by lan0: choose another with Subnet="
+	run ip link show br-mine
+	[ "$status" -ne 0 ]
+	berth stop web
+	ip link del lan0
+}
+
+@test "macvlan: on the parent's network, stable, private, gone with its container" {
+	need_link macvlan
+	ip link add plant0 type veth peer name plant1
+	ip addr add 10.71.0.1/24 dev plant1
+	ip link set plant1 up
+	network plant Driver=macvlan Options=parent=plant0 Subnet=10.71.0.0/24 IPRange=10.71.0.64/27
+	on a plant.network
+	on b plant.network:ip=10.71.0.200
+	start_supervise
+	wait_for ready a
+	wait_for ready b
+	look a '[.[] | select(.ifname == "eth0")][0].linkinfo | .info_kind == "macvlan" and .info_data.mode == "bridge"'
+	pings a 10.71.0.200
+	pings a 10.71.0.1
+	was=$(inside a ip -j addr show eth0 | jq -c '.[0] | [.address, .addr_info[].local]')
+	pid=$(pid_of a)
+	berth restart a
+	wait_restarted a "$pid"
+	[ "$(inside a ip -j addr show eth0 | jq -c '.[0] | [.address, .addr_info[].local]')" = "$was" ]
+	# Another mode: the next start makes it anew.
+	network plant Driver=macvlan Options=parent=plant0 Options=mode=private Subnet=10.71.0.0/24 IPRange=10.71.0.64/27
+	end_supervise
+	start_supervise
+	private() { look a '[.[] | select(.ifname == "eth0")][0].linkinfo.info_data.mode == "private"'; }
+	wait_until 10 private
+	wait_for ready b
+	run pings a 10.71.0.200 1
+	[ "$status" -ne 0 ]
+	stop_supervise
+	run nft list tables
+	[ -z "$output" ]
+	ip link del plant0
+}
+
+@test "a parent that is missing, or of the host's way out in passthru, is refused before anything moves" {
+	need_link macvlan
+	ip link add up0 type veth peer name up1
+	ip addr add 192.0.2.2/24 dev up0
+	ip link set up0 up
+	ip link set up1 up
+	ip route add default via 192.0.2.1
+	network none Driver=macvlan Options=parent=nowhere0 IPAMDriver=none
+	network vlan Driver=macvlan Options=parent=nowhere0.7 IPAMDriver=none
+	network take Driver=macvlan Options=parent=up0 Options=mode=passthru IPAMDriver=none
+	on a none.network
+	on b vlan.network
+	on c take.network
+	start_supervise
+	run berth start a
+	has 'attach eth0 to network none: there is no link nowhere0'
+	run berth start b
+	has 'there is no link nowhere0'
+	run berth start c
+	has 'mode=passthru would take up0 from the host, whose default route is by up0'
+	ip route show default | grep -q 192.0.2.1
+	berth stop --all
+	ip link del up0
+}
