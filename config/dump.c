@@ -181,6 +181,7 @@ static void mount_print(const struct mount_spec *mount, FILE *out)
 		{ "slave", mount->slave },
 		{ "U", mount->chown },
 		{ "copy", mount->copy_up },
+		{ "anonymous", mount->anonymous },
 	};
 
 	(void)fprintf(out, "mount: %s %s -> %s", kinds[mount->kind],

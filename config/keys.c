@@ -181,8 +181,9 @@ const struct key keys_served[] = {
 		"for the host's loopback and its own siblings, which come from the gateway."),
 	CONTAINER("Volume", lines, volume,
 		"SOURCE:TARGET[:OPTIONS]: a host path, NAME.volume, or a plain name (the volume is "
-		"made). Options: ro, rw, U, noexec, nosuid, nodev, rbind, rshared, rslave, "
-		"nocopy."),
+		"made); TARGET alone: a volume of this container's own. An empty volume first gets "
+		"what the image has there. Options: ro, rw, U, noexec, nosuid, nodev, rbind, "
+		"rshared, rslave, nocopy. See berth.volume(5)."),
 	CONTAINER("Tmpfs", lines, tmpfs, "TARGET[:OPTIONS], as size=64M, mode=1777, ro, noexec."),
 	CONTAINER("ReadOnly", flag, read_only,
 		"Mount the root read-only, without an upper layer; /run, /tmp and /var/tmp stay "

@@ -285,6 +285,25 @@ static bool volume_source(struct build *b, const struct part *part, const struct
 	return true;
 }
 
+/* A volume that nobody has named is called after its container and its target, so that every start
+ * finds it again, and nobody else does. */
+static struct mount_spec volume_anonymous(
+	struct build *b, const struct part *part, const char *target, const char *origin)
+{
+	const char *name = part->spec->name;
+	unsigned long long hash = str_hash(build_text(b, "%s:%s", name, target));
+
+	return (struct mount_spec){ .kind = MOUNT_VOLUME,
+		.source = build_text(b, "%s/volumes/%s-anon-%08llx", b->set->conf.state_dir, name,
+			hash & 0xffffffff),
+		.target = target,
+		.nosuid = true,
+		.nodev = true,
+		.copy_up = true,
+		.anonymous = true,
+		.origin = origin };
+}
+
 static void volume_read(struct build *b, struct part *part, const struct draft_item *item)
 {
 	struct mount_spec mount = { .nosuid = true, .nodev = true };
@@ -292,15 +311,21 @@ static void volume_read(struct build *b, struct part *part, const struct draft_i
 	const char *source = build_field(b, &rest, ':');
 	const char *target = build_field(b, &rest, ':');
 
-	if (!target || !*source) {
+	if (!*source) {
 		ERROR_AT(b, item->at,
-			"Volume: \"%s\" names no source: write NAME:%s, a volume without a name "
-			"would never be found again",
-			item->text, source && *source ? source : "/TARGET");
+			"Volume: \"%s\" names no source: write NAME:%s, or %s alone for a volume "
+			"of "
+			"its own",
+			item->text, target ? target : "/TARGET", target ? target : "/TARGET");
 		return;
 	}
 	mount.origin = origin_text(b, item->at);
-	mount.target = mount_target(b, "Volume", item->at, target);
+	mount.target = mount_target(b, "Volume", item->at, target ? target : source);
+	if (!target && mount.target) {
+		mount = volume_anonymous(b, part, mount.target, mount.origin);
+		mount_push(b, part, &mount, "Volume", item->at);
+		return;
+	}
 	if (!volume_source(b, part, item, source, &mount) || !mount.target)
 		return;
 	options_read(b, "Volume", item->at, rest, &mount);
@@ -415,6 +440,33 @@ static bool is_target(const struct container_spec *spec, const char *path)
 	return false;
 }
 
+/* VOLUME of the image, where the unit does not say what is to be there. What an image names wrongly is
+ * its maker's mistake, and no reason not to run it. */
+static void image_volumes(struct build *b, struct part *part)
+{
+	const struct strv *volumes = &part->image.volumes;
+
+	for (size_t i = 0; i < volumes->n; i++) {
+		const char *text = volumes->v[i];
+		const char *target = build_path(b, "", text);
+		struct mount_spec mount;
+
+		if (text[0] != '/' || strstr(text, "/../") || str_ends(text, "/..") ||
+			!target_allowed(target)) {
+			WARN_AT(b, ((struct origin){ part->image.file, 0 }),
+				"Volumes: \"%s\" of the image is left out: nothing may be mounted "
+				"there",
+				text);
+			continue;
+		}
+		if (is_target(part->spec, target))
+			continue;
+		mount = volume_anonymous(
+			b, part, target, build_text(b, "%s: Volumes", part->image.file));
+		mount_push(b, part, &mount, "Volumes", (struct origin){ part->image.file, 0 });
+	}
+}
+
 /* ReadOnly= is for the image: what every program expects to write to stays writable, in memory, as
  * with podman's ReadOnlyTmpfs=, unless something else is mounted there. */
 static void readonly_tmpfs(struct build *b, struct part *part)
@@ -460,6 +512,7 @@ void pass_mounts(struct build *b, uint32_t unit)
 		tmpfs_read(b, part, &draft->tmpfs.v[i]);
 	for (size_t i = 0; i < draft->secret.n; i++)
 		secret_read(b, part, &draft->secret.v[i]);
+	image_volumes(b, part);
 	if (part->spec->root.readonly)
 		readonly_tmpfs(b, part);
 	if (part->spec->nmounts)

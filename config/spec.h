@@ -58,6 +58,7 @@ struct mount_spec {
 	bool shared, slave; /* propagation; neither: private */
 	bool chown;         /* :U: owned by the container's user */
 	bool copy_up;       /* a new, empty volume gets what the image has there */
+	bool anonymous;     /* MOUNT_VOLUME: named by nobody, but by the image or by its target */
 	uint64_t size;      /* MOUNT_TMPFS: bytes; 0: half of the memory */
 	uint32_t mode;      /* MOUNT_TMPFS, MOUNT_FILE; MOUNT_VOLUME when made */
 	uint32_t uid, gid;  /* MOUNT_FILE; MOUNT_VOLUME when made, from [Volume] User=/Group= */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,11 @@ int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {
 	return open2(dirfd, path, flags, mode,
 		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+}
+
+int path_open_child(int dirfd, const char *name, int flags)
+{
+	return open2(dirfd, name, flags | O_NOFOLLOW, 0, RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
 }
 
 /* One part of a path, as a string of its own. Gives the rest, or NULL at the end; -> *ret_err. */
@@ -144,6 +150,7 @@ int path_touch_in(int rootfd, const char *path, struct err *err)
 int path_mkdirs(const char *path, mode_t mode)
 {
 	char prefix[4096];
+	bool readonly = false;
 
 	for (const char *end = path + 1;; end++) {
 		if (*end && *end != '/')
@@ -151,12 +158,17 @@ int path_mkdirs(const char *path, mode_t mode)
 		if ((size_t)(end - path) >= sizeof prefix)
 			return -ENAMETOOLONG;
 		(void)snprintf(prefix, sizeof prefix, "%.*s", (int)(end - path), path);
-		if (mkdir(prefix, mode) < 0 && errno != EEXIST && errno != EROFS)
-			return -errno;
+		if (mkdir(prefix, mode) < 0 && errno != EEXIST) {
+			if (errno != EROFS)
+				return -errno;
+			readonly = true;
+		}
 		if (!*end)
 			break;
 	}
-	return access(path, F_OK) < 0 ? -errno : 0;
+	if (access(path, F_OK) == 0)
+		return 0;
+	return readonly && errno == ENOENT ? -EROFS : -errno;
 }
 
 enum { TREE_DEPTH_MAX = 512 };

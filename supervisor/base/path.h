@@ -22,6 +22,10 @@ int path_open_on_mount(int rootfd, const char *path, int flags);
 /* path_open_beneath - the same for paths that must be plain: no links at all, no way up. */
 int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 
+/* path_open_child - one name (without a slash) of a directory: a link is not followed (O_PATH opens it
+ * itself), and -EXDEV when something is mounted there. */
+int path_open_child(int dirfd, const char *name, int flags);
+
 /*
  * path_mkdirs_in - the directory `path` below the root, made part by part where it is missing
  *

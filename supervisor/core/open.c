@@ -18,6 +18,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
 #include "supervisor/core/service.h"
+#include "supervisor/runtime/volume.h"
 
 enum { SLOTS_MIN = 2 };
 
@@ -314,6 +315,24 @@ static void begin_all(struct supervisor *sv)
 	sv->dirty = true;
 }
 
+static int sweep(const void *data, struct err *err)
+{
+	const struct supervisor *sv = data;
+	char path[4096];
+
+	(void)snprintf(path, sizeof path, "%s/volumes", sv->env.state_dir);
+	return volume_sweep(path, err);
+}
+
+/* By a process of its own: what was cut off may be many files. */
+static void sweep_volumes(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	if (job_start(sv, "remove what is left of volumes", sweep, NULL, sv, &err) < 0)
+		log_warning("%s", err.text);
+}
+
 static struct supervisor *supervisor_new(const struct supervisor_options *options)
 {
 	struct supervisor *sv = calloc(1, sizeof *sv);
@@ -367,6 +386,7 @@ static int open_all(struct supervisor *sv, struct err *err)
 	wanted_load(sv);
 	network_prune(sv);
 	images_begin(sv);
+	sweep_volumes(sv);
 	begin_all(sv);
 	return 0;
 }

@@ -369,6 +369,18 @@ static int add_tmpfs(struct plan *plan, const struct mount_spec *mount, struct e
 	return add_mount(plan, fd, mount->target, true, err);
 }
 
+/* Nobody has named it, so nobody counts on it: where nothing can be kept, it is not kept. */
+static int add_in_memory(struct plan *plan, const struct mount_spec *mount, struct err *err)
+{
+	struct mount_spec memory = *mount;
+
+	memory.kind = MOUNT_TMPFS;
+	memory.mode = 0755;
+	(void)err_wrap(err, "%s is kept in memory", mount->target);
+	plan_report(plan, REPORT_WARN, err, -1);
+	return add_tmpfs(plan, &memory, err);
+}
+
 static int add_volume(struct plan *plan, const struct mount_spec *mount, struct err *err)
 {
 	uint64_t propagation = mount->shared ? MS_SHARED : mount->slave ? MS_SLAVE : MS_PRIVATE;
@@ -383,7 +395,10 @@ static int add_volume(struct plan *plan, const struct mount_spec *mount, struct 
 			return r;
 		return add_mount(plan, r, mount->target, false, err);
 	case MOUNT_VOLUME:
+		/* Open until exec closes it: as long as it is locked, nobody removes the volume. */
 		r = volume_ensure(mount, plan->root_fd, &plan->ids, err);
+		if (r == -EROFS && mount->anonymous)
+			return add_in_memory(plan, mount, err);
 		break;
 	case MOUNT_BIND:
 		r = mount->chown ? volume_chown(mount->source, &plan->ids, err) : 0;

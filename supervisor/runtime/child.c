@@ -19,6 +19,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,6 +33,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "supervisor/base/fd.h"
@@ -297,6 +299,26 @@ static int step_sysctls(struct plan *plan, struct err *err)
 	return 0;
 }
 
+/* Where a link of the image leads must be a place that the configuration could have named: never the
+ * root, nor the kernel's own file systems by the back door. */
+static int target_check(const struct plan *plan, const char *path, int target, struct err *err)
+{
+	struct stat st;
+	struct stat root;
+	struct statfs fs;
+
+	if (fstat(target, &st) < 0 || fstat(plan->root_fd, &root) < 0 || fstatfs(target, &fs) < 0)
+		return err_sys(err, errno, "look at the mount point %s", path);
+	if (st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+		return err_set(
+			err, EINVAL, "mount on %s: the image has a link to its root there", path);
+	if ((fs.f_type == PROC_SUPER_MAGIC && strncmp(path, "/proc/", 6) != 0) ||
+		(fs.f_type == SYSFS_MAGIC && strncmp(path, "/sys/", 5) != 0))
+		return err_set(err, EINVAL,
+			"mount on %s: the image has a link into /proc or /sys there", path);
+	return 0;
+}
+
 /* After the kernel's file systems, for a volume may lie below /dev or /run. Each target is resolved
  * once, inside the root, and mounted by descriptor (CVE-2021-30465 and its family). */
 static int step_mounts(struct plan *plan, struct err *err)
@@ -312,6 +334,9 @@ static int step_mounts(struct plan *plan, struct err *err)
 
 		if (target < 0)
 			return err_wrap(err, "make the mount point %s", mount->target);
+		r = target_check(plan, mount->target, target, err);
+		if (r < 0)
+			return r;
 		r = mount_attach(mount->fd, target);
 		if (r < 0)
 			return err_sys(err, -r, "mount on %s", mount->target);

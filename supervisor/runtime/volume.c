@@ -7,6 +7,7 @@
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,227 +18,215 @@
 #include "supervisor/base/path.h"
 #include "supervisor/base/str.h"
 #include "supervisor/runtime/mounts.h"
+#include "supervisor/runtime/tree.h"
 
-enum { TREE_DEPTH_MAX = 64, SECRET_SIZE_MAX = 1 << 20 };
+enum { VOLUME_MODE = 0755, RACES_MAX = 64, SECRET_SIZE_MAX = 1 << 20 };
 
-/* ---- walking a tree by descriptors ------------------------------------------------------------- */
+/* ---- one at a time ------------------------------------------------------------------------------ */
 
-static bool is_dots(const char *name)
+/* A lock that a file system does not have (NFS) is no reason not to start. */
+static int lock(int fd, int how)
 {
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+	return flock(fd, how) < 0 && (errno == EINTR || errno == EWOULDBLOCK) ? -errno : 0;
 }
 
-static void close_dir(DIR **dir)
+/* Is `fd` what the name stands for? */
+static bool is_still(int fd, int dirfd, const char *name)
 {
-	if (*dir)
-		(void)closedir(*dir);
+	struct stat mine;
+	struct stat there;
+
+	return fstat(fd, &mine) == 0 && fstatat(dirfd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       there.st_ino == mine.st_ino && there.st_dev == mine.st_dev;
 }
 
-/* A stream over a directory that is opened anew, so that `fd` stays usable. */
-static DIR *open_stream(int fd)
+/* The directory PARENT/TMP, empty, and ours alone until we end; or -EEXIST: `name`, which it is to
+ * become, is there. Whoever else makes the same waits for the lock; what one who died left goes. */
+static int open_unborn(int parent, const char *name, const char *tmp)
 {
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again < 0 ? NULL : fdopendir(again);
+	for (int i = 0; i < RACES_MAX; i++) {
+		own_fd fd = -1;
 
-	if (!dir)
-		fd_close(&again);
-	return dir;
-}
-
-static int open_child(int dirfd, const char *name)
-{
-	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static int copy_file(int from, int to, const char *name, const struct stat *st)
-{
-	own_fd in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	own_fd out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ssize_t n = 1;
-
-	if (in < 0 || out < 0)
-		return -errno;
-	while (n > 0)
-		n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0);
-	if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP)) {
-		char buf[65536];
-
-		while ((n = read(in, buf, sizeof buf)) > 0) {
-			int r = write_full(out, buf, (size_t)n);
-
-			if (r < 0)
-				return r;
+		if (mkdirat(parent, tmp, VOLUME_MODE) < 0 && errno != EEXIST)
+			return -errno;
+		fd = path_open_child(parent, tmp, O_RDONLY | O_DIRECTORY);
+		if (fd == -ENOENT)
+			continue;
+		if (fd < 0)
+			return fd;
+		if (lock(fd, LOCK_EX) < 0 || !is_still(fd, parent, tmp))
+			continue;
+		if (faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+			(void)path_remove_tree(parent, tmp);
+			return -EEXIST;
 		}
+		if (tree_is_empty(fd, NULL) == 1)
+			return fd_take(&fd);
+		if (path_remove_tree(parent, tmp) < 0)
+			return -EBUSY;
 	}
-	if (n < 0 || fchown(out, st->st_uid, st->st_gid) < 0 ||
-		fchmod(out, st->st_mode & 07777) < 0)
-		return -errno;
-	return 0;
+	return -EAGAIN;
 }
 
-static int copy_link(int from, int to, const char *name, const struct stat *st)
-{
-	char target[4096];
-	ssize_t n = readlinkat(from, name, target, sizeof target - 1);
+/* ---- filling a volume --------------------------------------------------------------------------- */
 
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	if (symlinkat(target, to, name) < 0 ||
-		fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return 0;
+/* Inside a volume that exists already: what is copied into FILL_NEW, and, once that is whole and on
+ * the disk under the name FILL_WHOLE, moved up entry by entry. Cut off at any instruction, the next
+ * start throws the one away and goes on with the other; no container sees either. */
+#define FILL_NEW   ".berth-copy.new"
+#define FILL_WHOLE ".berth-copy"
+
+/* A new file system is empty all the same. */
+static bool is_no_content(const char *name)
+{
+	return strcmp(name, FILL_NEW) == 0 || strcmp(name, "lost+found") == 0;
 }
 
-static int copy_tree(int from, int to, int depth);
-
-static int copy_directory(int from, int to, const char *name, const struct stat *st, int depth)
+/* What the image has at the target, or -ENOENT: nothing, no directory, or its own root (a link to /
+ * in an image is no reason to copy all of it). */
+static int open_content(int rootfd, const char *target)
 {
-	own_fd source = open_child(from, name);
-	own_fd copy = -1;
+	own_fd found = path_open_in(rootfd, target, O_PATH | O_DIRECTORY, 0);
+	struct stat st;
+	struct stat root;
+	int fd;
+
+	if (found == -ENOTDIR)
+		return -ENOENT;
+	if (found < 0)
+		return found;
+	if (fstat(found, &st) < 0 || fstat(rootfd, &root) < 0)
+		return -errno;
+	if (st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+		return -ENOENT;
+	fd = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int volume_fill(int rootfd, const char *target, int dirfd, bool with_owner)
+{
+	own_fd from = open_content(rootfd, target);
+	own_fd to = -1;
 	int r;
 
-	if (source < 0 || mkdirat(to, name, 0700) < 0)
+	if (from < 0)
+		return from == -ENOENT ? 0 : from;
+	to = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (to < 0)
 		return -errno;
-	copy = open_child(to, name);
-	if (copy < 0)
-		return -errno;
-	r = copy_tree(source, copy, depth + 1);
-	if (r < 0)
-		return r;
-	if (fchown(copy, st->st_uid, st->st_gid) < 0 || fchmod(copy, st->st_mode & 07777) < 0)
-		return -errno;
-	return 0;
+	r = tree_copy(from, to);
+	return r < 0 || !with_owner ? r : tree_copy_owner(from, to);
 }
 
-/* Files, directories and links; devices and sockets of an image have no business in a volume. */
-static int copy_tree(int from, int to, int depth)
+/* What is whole goes up into the volume, then the empty directory goes. */
+static int fill_finish(int volume)
 {
-	__attribute__((cleanup(close_dir))) DIR *dir = open_stream(from);
+	int fd = path_open_child(volume, FILL_WHOLE, O_RDONLY | O_DIRECTORY);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
+	int r = 0;
 
 	if (!dir)
-		return -errno;
-	if (depth > TREE_DEPTH_MAX)
-		return -ELOOP;
-	while ((entry = readdir(dir))) {
-		struct stat st;
-		int r = 0;
+		return fd == -ENOENT ? 0 : fd < 0 ? fd : -errno;
+	(void)lock(dirfd(dir), LOCK_EX);
+	while (r == 0 && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
 
-		if (is_dots(entry->d_name))
-			continue;
-		if (fstatat(from, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-		if (S_ISDIR(st.st_mode))
-			r = copy_directory(from, to, entry->d_name, &st, depth);
-		else if (S_ISLNK(st.st_mode))
-			r = copy_link(from, to, entry->d_name, &st);
-		else if (S_ISREG(st.st_mode))
-			r = copy_file(from, to, entry->d_name, &st);
-		if (r < 0)
-			return r;
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+			renameat(dirfd(dir), name, volume, name) < 0 && errno != ENOENT)
+			r = -errno;
 	}
+	(void)closedir(dir);
+	if (r == 0 && fsync(volume) < 0)
+		r = -errno;
+	if (r == 0 && unlinkat(volume, FILL_WHOLE, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+/* As it was made, not as somebody has set it. */
+static bool is_untouched(int volume)
+{
+	struct stat st;
+
+	return fstat(volume, &st) == 0 && st.st_uid == 0 && st.st_gid == 0 &&
+	       (st.st_mode & 07777) == VOLUME_MODE;
+}
+
+static int fill_from(int volume, int from, int copy)
+{
+	int r = is_untouched(volume) ? tree_copy_owner(from, volume) : 0;
+
+	if (r == 0)
+		r = tree_copy(from, copy);
+	if (r < 0)
+		return r;
+	if (syncfs(copy) < 0 || renameat(volume, FILL_NEW, volume, FILL_WHOLE) < 0 ||
+		fsync(volume) < 0)
+		return -errno;
 	return 0;
 }
 
-static int chown_tree(int fd, const struct ids *ids, int depth)
+/* A volume that is there and empty: made by hand, or on a device that is new. */
+static int fill_if_empty(int volume, int rootfd, const char *target)
 {
-	__attribute__((cleanup(close_dir))) DIR *dir = open_stream(fd);
-	const struct dirent *entry;
+	own_fd from = -1;
+	own_fd copy = -1;
+	int r = fill_finish(volume);
 
-	if (!dir || fchown(fd, ids->uid, ids->gid) < 0)
-		return -errno;
-	if (depth > TREE_DEPTH_MAX)
-		return -ELOOP;
-	while ((entry = readdir(dir))) {
-		own_fd child = -1;
-		int r;
-
-		if (is_dots(entry->d_name))
-			continue;
-		child = open_child(fd, entry->d_name);
-		if (child >= 0) {
-			r = chown_tree(child, ids, depth + 1);
-			if (r < 0)
-				return r;
-		} else if (fchownat(fd, entry->d_name, ids->uid, ids->gid, AT_SYMLINK_NOFOLLOW) <
-			   0) {
-			return -errno;
-		}
-	}
-	return 0;
-}
-
-static int remove_tree(int dirfd, const char *name, int depth)
-{
-	own_fd fd = open_child(dirfd, name);
-
-	if (fd < 0)
-		return errno == ENOENT || unlinkat(dirfd, name, 0) == 0 ? 0 : -errno;
-	if (depth > TREE_DEPTH_MAX)
-		return -ELOOP;
-	{
-		__attribute__((cleanup(close_dir))) DIR *dir = open_stream(fd);
-		const struct dirent *entry;
-
-		while (dir && (entry = readdir(dir))) {
-			int r = is_dots(entry->d_name) ? 0
-						       : remove_tree(fd, entry->d_name, depth + 1);
-
-			if (r < 0)
-				return r;
-		}
-	}
-	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	if (r < 0 || tree_is_empty(volume, is_no_content) != 1)
+		return r;
+	from = open_content(rootfd, target);
+	if (from < 0)
+		return from == -ENOENT ? 0 : from;
+	copy = open_unborn(volume, FILL_WHOLE, FILL_NEW);
+	if (copy == -EEXIST)
+		return fill_finish(volume);
+	if (copy < 0)
+		return copy;
+	/* Filled by another container while we waited. */
+	if (tree_is_empty(volume, is_no_content) != 1)
+		return unlinkat(volume, FILL_NEW, AT_REMOVEDIR) < 0 ? -errno : 0;
+	r = fill_from(volume, from, copy);
+	fd_close(&copy); /* its lock too */
+	return r < 0 ? r : fill_finish(volume);
 }
 
 /* ---- volumes ----------------------------------------------------------------------------------- */
 
-int volume_fill(int rootfd, const char *target, int dirfd, bool with_mode)
+static int open_parent(const char *path, const char *name, struct err *err)
 {
-	own_fd found = path_open_in(rootfd, target, O_PATH | O_DIRECTORY, 0);
-	own_fd from = -1;
-	own_fd to = -1;
-	struct stat st;
-	int r;
-
-	if (found < 0)
-		return found == -ENOENT || found == -ENOTDIR ? 0 : found;
-	from = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	to = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (from < 0 || to < 0 || fstat(from, &st) < 0)
-		return -errno;
-	r = copy_tree(from, to, 0);
-	if (r < 0 || !with_mode)
-		return r;
-	if (fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
-		return -errno;
-	return 0;
-}
-
-/* Built as PARENT/.NAME.new and renamed: there wholly, or not at all. */
-static int volume_make(const struct mount_spec *mount, int rootfd, struct err *err)
-{
-	const char *name = strrchr(mount->source, '/') + 1;
 	char parent[4096];
-	char tmp[256];
-	own_fd dir = -1;
-	own_fd volume = -1;
+	int fd;
 	int r;
 
-	(void)snprintf(parent, sizeof parent, "%.*s", (int)(name - mount->source), mount->source);
-	(void)snprintf(tmp, sizeof tmp, ".%.240s.new", name);
+	(void)snprintf(parent, sizeof parent, "%.*s", (int)(name - path), path);
 	r = path_mkdirs(parent, 0700);
 	if (r < 0)
 		return err_sys(err, -r, "mkdir %s", parent);
-	dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "open %s", parent) : fd;
+}
+
+/* Built as PARENT/.NAME.new, synced and renamed: there wholly, or not at all. */
+int volume_make(const struct mount_spec *mount, int rootfd, struct err *err)
+{
+	const char *name = strrchr(mount->source, '/') + 1;
+	char tmp[256];
+	own_fd dir = open_parent(mount->source, name, err);
+	own_fd volume = -1;
+	int r = 0;
+
 	if (dir < 0)
-		return err_sys(err, errno, "open %s", parent);
-	r = remove_tree(dir, tmp, 0);
-	if (r < 0)
-		return err_sys(err, -r, "remove a half-made volume %s%s", parent, tmp);
-	if (mkdirat(dir, tmp, 0755) < 0 || (volume = open_child(dir, tmp)) < 0)
-		return err_sys(err, errno, "make the volume %s", mount->source);
+		return dir;
+	(void)snprintf(tmp, sizeof tmp, ".%.240s.new", name);
+	volume = open_unborn(dir, name, tmp);
+	if (volume == -EEXIST)
+		return 0;
+	if (volume < 0)
+		return err_sys(err, -volume, "make the volume %s", mount->source);
+	if (fchmod(volume, mount->mode ? mount->mode : VOLUME_MODE) < 0)
+		return err_sys(err, errno, "chmod the volume %s", name);
 	if (mount->copy_up)
 		r = volume_fill(rootfd, mount->target, volume, true);
 	if (r < 0)
@@ -252,22 +241,81 @@ static int volume_make(const struct mount_spec *mount, int rootfd, struct err *e
 	return 0;
 }
 
+/* The directory, locked, and still the one of that name. */
+static int open_locked(const struct mount_spec *mount, int rootfd, struct err *err)
+{
+	for (int i = 0; i < RACES_MAX; i++) {
+		own_fd fd = open(mount->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (fd < 0 && errno == ENOENT) {
+			int r = volume_make(mount, rootfd, err);
+
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (fd < 0 || lock(fd, LOCK_SH) < 0)
+			return err_sys(err, errno, "open the volume %s", mount->source);
+		if (is_still(fd, AT_FDCWD, mount->source))
+			return fd_take(&fd);
+	}
+	return err_set(
+		err, EAGAIN, "open the volume %s: it is removed again and again", mount->source);
+}
+
 int volume_ensure(
 	const struct mount_spec *mount, int rootfd, const struct ids *ids, struct err *err)
 {
+	own_fd fd = open_locked(mount, rootfd, err);
 	int r = 0;
 
-	if (access(mount->source, F_OK) < 0)
-		r = volume_make(mount, rootfd, err);
-	if (r == 0 && mount->chown)
-		r = volume_chown(mount->source, ids, err);
-	return r;
+	if (fd < 0)
+		return fd;
+	r = mount->copy_up ? fill_if_empty(fd, rootfd, mount->target) : 0;
+	/* What cannot be written cannot be filled, and is what it is. */
+	if (r < 0 && r != -EROFS)
+		return err_sys(err, -r, "copy %s of the image into the volume %s", mount->target,
+			mount->source);
+	if (mount->chown) {
+		r = tree_chown(fd, ids->uid, ids->gid);
+		if (r < 0)
+			return err_sys(err, -r, "chown %s for the container's user", mount->source);
+	}
+	return fd_take(&fd);
+}
+
+/* ".NAME.new" of a builder, ".NAME.trash" of a removal: all names of volumes begin otherwise. */
+static bool is_leaving(const char *name)
+{
+	return name[0] == '.' && (str_ends(name, ".new") || str_ends(name, ".trash"));
+}
+
+static void sweep_one(int dir, const char *name)
+{
+	own_fd fd = path_open_child(dir, name, O_RDONLY | O_DIRECTORY);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still(fd, dir, name))
+		(void)path_remove_tree(dir, name);
+}
+
+int volume_sweep(const char *volumes, struct err *err)
+{
+	DIR *dir = opendir(volumes);
+	const struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : err_sys(err, errno, "open %s", volumes);
+	while ((entry = readdir(dir)))
+		if (is_leaving(entry->d_name))
+			sweep_one(dirfd(dir), entry->d_name);
+	(void)closedir(dir);
+	return 0;
 }
 
 int volume_chown(const char *path, const struct ids *ids, struct err *err)
 {
 	own_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : chown_tree(fd, ids, 0);
+	int r = fd < 0 ? -errno : tree_chown(fd, ids->uid, ids->gid);
 
 	return r < 0 ? err_sys(err, -r, "chown %s for the container's user", path) : 0;
 }

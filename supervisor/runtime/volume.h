@@ -11,20 +11,31 @@
 #include "supervisor/runtime/users.h"
 
 /*
- * volume_ensure - the directory of a named volume exists
+ * volume_ensure - the directory of a named volume exists, and is filled
  *
- * Gives: a new one made with the spec's mode and owner; with copy_up what the image has at the
- *        target is copied into it while it is new. A copy that was cut off by a power failure is
- *        removed and made again (it is built beside, then renamed). With chown: see volume_chown.
+ * Gives: its descriptor, with a shared flock: while somebody holds that, the volume is not removed. A
+ *        new volume is made with the spec's mode and owner; with copy_up what the image has at the
+ *        target is copied into one that is new or empty. What was cut off, by SIGKILL or a power
+ *        failure, is thrown away or finished: no container sees half of it. Several at a time may ask
+ *        for the same volume. With chown: everything in it belongs to the user.
  */
 int volume_ensure(
 	const struct mount_spec *mount, int rootfd, const struct ids *ids, struct err *err);
 
-/* volume_fill - what the image has at `target` is copied into the directory `dirfd`; with_mode: also
- * the mode and owner of the directory itself. An image that has nothing there leaves it empty. */
-int volume_fill(int rootfd, const char *target, int dirfd, bool with_mode);
+/* volume_make - a new volume, empty or with copy_up filled, or nothing when it is there already: built
+ * under another name beside it, synced, renamed. rootfd may be -1 without copy_up. */
+int volume_make(const struct mount_spec *mount, int rootfd, struct err *err);
 
-/* volume_chown - everything below `path` belongs to the container's user (:U); links not followed. */
+/* volume_sweep - what builders and removals that were cut off have left in the directory of the volumes
+ * is removed; what somebody is still at is left alone. 0, also when there is no such directory. */
+int volume_sweep(const char *volumes, struct err *err);
+
+/* volume_fill - what the image has at `target` is copied into the directory `dirfd`; with_owner: also
+ * the mode and owner of the directory itself. An image that has nothing there leaves it empty, and so
+ * does one where a link there leads to its root. */
+int volume_fill(int rootfd, const char *target, int dirfd, bool with_owner);
+
+/* volume_chown - everything below `path` belongs to the container's user (:U): see tree_chown. */
 int volume_chown(const char *path, const struct ids *ids, struct err *err);
 
 /* volume_stage_file - a private copy (mode, uid, gid of the spec) of a host file, as a detached

@@ -323,8 +323,8 @@ static void test_all_at_once(void **state)
 	assert_string_equal(unit_dir_problems(&dir),
 		"@/a.container:5: IP: \"1.2.3\" is not an IPv4 address\n"
 		"@/b.container:4: ContainerName: x is the name of @/a.container too: rename one\n"
-		"@/b.container:5: Volume: \":/x\" names no source: write NAME:/TARGET, a volume "
-		"without a name would never be found again\n");
+		"@/b.container:5: Volume: \":/x\" names no source: write NAME:/x, or /x alone for "
+		"a volume of its own\n");
 	unit_dir_close(&dir);
 }
 

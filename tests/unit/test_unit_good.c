@@ -248,6 +248,33 @@ static void test_mounts(void **state)
 	unit_dir_close(&dir);
 }
 
+/* VOLUME of the image and a target alone: a volume that only this container has, unless the unit says
+ * what is to be there. */
+static void test_volumes_of_nobody(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	unit_dir_open(&dir);
+	unit_dir_write(&dir, "root.image.json",
+		"{\"config\":{\"Volumes\":{\"/data/\":{},\"/own\":{},\"/../x\":{},"
+		"\"/proc/sys\":{},\"/tmp\":{}}}}");
+	unit_dir_write(&dir, "web.container", WEB "Volume=/own\nVolume=named:/tmp\nReadOnly=yes\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_equal(dir.set.nerrors, 0);
+	HAS(unit_dir_spec(&dir, "web"),
+		"mount: volume @/state/volumes/web-anon-02066712 -> /own nosuid nodev copy "
+		"anonymous\n"
+		"mount: tmpfs  -> /run nosuid nodev copy mode=755\n"
+		"mount: volume @/state/volumes/named -> /tmp nosuid nodev copy\n"
+		"mount: volume @/state/volumes/web-anon-c67bcfca -> /data nosuid nodev copy "
+		"anonymous\n"
+		"mount: tmpfs  -> /var/tmp nosuid nodev copy mode=1777\n");
+	HAS(unit_dir_problems(&dir), "Volumes: \"/../x\" of the image is left out");
+	HAS(unit_dir_problems(&dir), "Volumes: \"/proc/sys\" of the image is left out");
+	unit_dir_close(&dir);
+}
+
 static void test_security_and_limits(void **state)
 {
 	struct unit_dir dir;
@@ -496,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_image_store),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_volumes_of_nobody),
 		cmocka_unit_test(test_security_and_limits),
 		cmocka_unit_test(test_graph),
 		cmocka_unit_test(test_probe),
