@@ -122,7 +122,7 @@ void pass_networks(struct build *b);                /* network.c: .network to br
 void pass_volumes(struct build *b);                 /* mounts.c: .volume to directories */
 void pass_image(struct build *b, uint32_t unit);    /* image.c: Image=, Rootfs=, their config */
 void pass_process(struct build *b, uint32_t unit);  /* process.c: argv, environment, user */
-void pass_bundle(struct build *b, uint32_t unit);   /* bundle.c: Bundle= */
+void pass_bundle(struct build *b, uint32_t unit);   /* bundle.c: Bundle=, ConfigFile= */
 void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
 void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
 void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */

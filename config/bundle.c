@@ -1,5 +1,6 @@
 /* Bundle=: the program of a native service out of the appliance file, or of a directory of
- * BundlePath=. A bundle is a directory of programs that belong together. */
+ * BundlePath=. A bundle is a directory of programs that belong together. And ConfigFile=, which such
+ * a program is told what to do by. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,10 @@
 #include <unistd.h>
 
 #include "config/build.h"
+#include "config/expand.h"
 #include "supervisor/base/fd.h"
+
+enum { TEMPLATE_MAX = 256 * 1024 };
 
 static int is_program(const struct dirent *entry)
 {
@@ -89,6 +93,57 @@ static void bundle_find(struct build *b, const struct draft_str *bundle, struct 
 			program->file);
 }
 
+/* ---- ConfigFile= ---------------------------------------------------------------------------------- */
+
+/* Line by line, so that what is wrong has its line. */
+static void template_expand(struct build *b, const struct unit_draft *draft, const char *path,
+	char *text, struct container_spec *spec)
+{
+	struct origin at = { path, 1 };
+	char *whole = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&whole, &size);
+
+	for (char *line; out && (line = strsep(&text, "\n")); at.line++) {
+		const char *expanded = "";
+		struct err err = { 0 };
+		int r = text_expand(b->set, draft, "ConfigFile", at, line, &expanded, &err);
+
+		b->nomem |= r == -ENOMEM;
+		if (r < 0)
+			ERROR_AT(b, at, "ConfigFile: %s", err.text);
+		(void)fprintf(out, "%s%s", expanded, text ? "\n" : "");
+	}
+	if (!out || fclose(out) != 0)
+		b->nomem = true;
+	else
+		spec->config_text = build_ntext(b, whole, size);
+	free(whole);
+}
+
+static void config_file(struct build *b, struct part *part)
+{
+	const struct unit_draft *draft = part->draft;
+	char *text = DRAFT_SET(draft->config_file) ? arena_alloc(&b->tmp, TEMPLATE_MAX) : NULL;
+	const char *path;
+	ssize_t n;
+
+	if (!DRAFT_SET(draft->config_file))
+		return;
+	path = build_path(b, draft->dir, draft->config_file.v);
+	n = text ? file_read_at(AT_FDCWD, path, text, TEMPLATE_MAX) : -ENOMEM;
+	b->nomem |= n == -ENOMEM;
+	if (n < 0)
+		ERROR_AT(b, draft->config_file.at, "ConfigFile: %s: %s: put the template there",
+			path, strerror((int)-n));
+	else if (strlen(text) != (size_t)n)
+		ERROR_AT(b, ((struct origin){ path, 0 }),
+			"ConfigFile: there is a NUL byte in it: remove it");
+	else
+		template_expand(b, draft, build_text(b, "%s", path), text, part->spec);
+	part->spec->config_path = draft->config_path;
+}
+
 void pass_bundle(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -98,6 +153,7 @@ void pass_bundle(struct build *b, uint32_t unit)
 	struct origin command =
 		DRAFT_SET(draft->exec_start) ? draft->exec_start.at : draft->bundle.at;
 
+	config_file(b, part);
 	if (!part->spec->native || argv->n == 0)
 		return;
 	if (!DRAFT_SET(draft->bundle)) {

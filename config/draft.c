@@ -310,6 +310,16 @@ static int by_id(const void *a, const void *b)
 	return strcmp(((const struct unit_draft *)a)->id, ((const struct unit_draft *)b)->id);
 }
 
+/* Known before its content is: ExecStart= names it by ${CONFIG_FILE}. */
+static int config_path(const struct load *load, struct unit_draft *draft)
+{
+	if (!DRAFT_SET(draft->config_file))
+		return 0;
+	draft->config_path =
+		arena_printf(&load->set->arena, "%s/conf/%s", load->set->conf.run_dir, draft->stem);
+	return draft->config_path ? 0 : err_sys(load->err, ENOMEM, "read the units");
+}
+
 static int load_units(struct load *load)
 {
 	int r = 0;
@@ -323,8 +333,11 @@ static int load_units(struct load *load)
 	}
 	if (r >= 0)
 		r = load_instances(load);
-	for (size_t i = 0; i < load->drafts->n && r >= 0; i++)
-		r = variables_expand(load->set, &load->drafts->v[i], load->err);
+	for (size_t i = 0; i < load->drafts->n && r >= 0; i++) {
+		r = config_path(load, &load->drafts->v[i]);
+		if (r >= 0)
+			r = variables_expand(load->set, &load->drafts->v[i], load->err);
+	}
 	return r;
 }
 

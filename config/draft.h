@@ -195,7 +195,9 @@ struct unit_draft {
 	struct draft_choice persist; /* enum root_persist */
 	struct draft_bool hold_open;
 	struct draft_str bundle;
-	struct draft_str probe; /* "unix:/PATH", "tcp:ADDRESS:PORT" */
+	struct draft_str config_file; /* the template */
+	const char *config_path;      /* where what is made of it lies; NULL: there is none */
+	struct draft_str probe;       /* "unix:/PATH", "tcp:ADDRESS:PORT" */
 	struct draft_time probe_interval;
 };
 

@@ -206,6 +206,8 @@ static void container_print(const struct container_spec *spec, FILE *out)
 	text(out, "bundle", spec->program.bundle);
 	text(out, "bundle directory", spec->program.dir);
 	text(out, "bundle content", spec->program.tag);
+	text(out, "config file", spec->config_path);
+	text(out, "config text", spec->config_text);
 	limits_print(&spec->limits, out);
 	net_print(&spec->net, out);
 	for (size_t i = 0; i < spec->nmounts; i++)

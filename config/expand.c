@@ -211,12 +211,14 @@ struct expansion {
 /* The last one set wins. NULL: not set. */
 static const char *variable(const struct unit_draft *unit, const char *name, size_t n)
 {
+	static const char config_file[] = "CONFIG_FILE";
 	const struct draft_list *env = &unit->service_environment;
 
 	for (size_t i = env->n; i-- > 0;)
 		if (strncmp(env->v[i].text, name, n) == 0 && env->v[i].text[n] == '=')
 			return env->v[i].text + n + 1;
-	return NULL;
+	return n == strlen(config_file) && memcmp(name, config_file, n) == 0 ? unit->config_path
+									     : NULL;
 }
 
 static int warn_unset(const struct expansion *ex, const char *name, size_t n)
@@ -325,4 +327,16 @@ int variables_expand(struct unit_set *set, struct unit_draft *unit, struct err *
 			return err_sys(err, ENOMEM, "expand %s=", keys[i].key);
 	}
 	return 0;
+}
+
+int text_expand(struct unit_set *set, const struct unit_draft *unit, const char *key,
+	struct origin at, const char *text, const char **ret, struct err *err)
+{
+	const struct expansion ex = { .set = set, .unit = unit, .key = key, .at = at, .err = err };
+	const char *word;
+	int r = specifiers_expand(&set->arena, unit, text, &word, err);
+
+	if (r == 0 && expand_word(&ex, word, ret) < 0)
+		r = err_sys(err, ENOMEM, "expand %s=", key);
+	return r;
 }

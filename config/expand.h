@@ -21,4 +21,13 @@ int specifiers_expand(struct arena *arena, const struct unit_draft *unit, const 
  */
 int variables_expand(struct unit_set *set, struct unit_draft *unit, struct err *err);
 
+/*
+ * text_expand - specifiers, `${X}` and `$$` in a text that is not a value of the unit
+ *
+ * Gives: *ret; a variable that is not set is a warning at `at`. Fails: -EINVAL for an unknown
+ * specifier, -ENOMEM.
+ */
+int text_expand(struct unit_set *set, const struct unit_draft *unit, const char *key,
+	struct origin at, const char *text, const char **ret, struct err *err);
+
 #endif

@@ -376,6 +376,13 @@ const struct key keys_served[] = {
 		"without ExecStart= the one that is called as the bundle. The other programs are "
 		"beside it and first in its PATH.",
 		.kinds = KIND(UNIT_SERVICE)),
+	BERTH("ConfigFile", str, config_file,
+		"A template of the program's configuration, relative to the unit file. Before each "
+		"start "
+		"it is written to conf/ in the run directory, for root alone, with % specifiers "
+		"and "
+		"${X} replaced as in ExecStart=, where ${CONFIG_FILE} is its path.",
+		.kinds = KIND(UNIT_SERVICE)),
 	BERTH("Probe", str, probe,
 		"unix:/PATH or tcp:ADDRESS:PORT: the service is ready when a connection to this "
 		"socket "

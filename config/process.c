@@ -181,6 +181,8 @@ static void process_env(struct build *b, struct part *part)
 		env_put(b, env, part->image.env.v[i]);
 	for (size_t i = 0; i < draft->environment_file.n; i++)
 		env_file(b, draft, &draft->environment_file.v[i], env);
+	if (draft->config_path)
+		build_add(b, env, build_text(b, "CONFIG_FILE=%s", draft->config_path));
 	for (size_t i = 0; i < own->n; i++)
 		env_put(b, env, own->v[i].text);
 }

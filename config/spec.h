@@ -80,6 +80,8 @@ struct container_spec {
 	struct net_spec net;
 	struct process_spec process;
 	struct program_spec program; /* native: where argv[0] comes from */
+	const char *config_path;     /* ConfigFile=: this file is written before each start, */
+	const char *config_text;     /* with this; NULL: none */
 
 	const struct mount_spec *mounts; /* in the order to mount: shorter targets first */
 	size_t nmounts;

@@ -243,9 +243,13 @@ static void adopt_record(struct service *s, const struct state_record *record)
 		(void)close(pidfd);
 }
 
-/* The same name in RUN_DIR/state, /notify and the FIFOs of a unit that is gone. */
+/* The same name in RUN_DIR/state, /notify, /conf and the FIFOs of a unit that is gone. */
 static void forget_unit(struct supervisor *sv, const char *name)
 {
+	char config[300];
+
+	(void)snprintf(config, sizeof config, "conf/%s", name);
+	(void)sv->sys->unlink_at(sv->run_fd, config, 0);
 	(void)sv->sys->unlink_at(sv->state_fd, name, 0);
 	(void)sv->sys->unlink_at(sv->notify_fd, name, 0);
 	(void)sv->sys->unlink_at(sv->wanted_fd, name, 0);

@@ -24,6 +24,7 @@
 #include "images/rootfs.h"
 #include "netns/net.h"
 #include "supervisor/base/capability.h"
+#include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
 #include "supervisor/runtime/caps.h"
@@ -71,6 +72,26 @@ static int open_init(struct plan *plan, struct err *err)
 		return 0;
 	plan->init_fd = initblob_open(err);
 	return plan->init_fd < 0 ? plan->init_fd : 0;
+}
+
+/* As a whole or not at all: the program may be told to read it again at any time. */
+static int write_config(const struct container_spec *spec, struct err *err)
+{
+	const char *slash = spec->config_path ? strrchr(spec->config_path, '/') : NULL;
+	own_fd dir = -1;
+	char path[4096];
+	int r;
+
+	if (!spec->config_text || !slash)
+		return 0;
+	(void)snprintf(
+		path, sizeof path, "%.*s", (int)(slash - spec->config_path), spec->config_path);
+	r = path_mkdirs(path, 0700);
+	dir = r < 0 ? r : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(err, r < 0 ? -r : errno, "make the directory %s", path);
+	r = file_replace_at(dir, slash + 1, spec->config_text, strlen(spec->config_text), 0600, 0);
+	return r < 0 ? err_sys(err, -r, "write %s", spec->config_path) : 0;
 }
 
 /* A program of a bundle is run by its path, where it finds its siblings; out of memory where the only
@@ -215,6 +236,8 @@ int step_resolve(struct plan *plan, struct err *err)
 
 	if (r >= 0)
 		r = open_tty(plan, err);
+	if (r >= 0)
+		r = write_config(plan->spec, err);
 	if (r >= 0)
 		r = open_program(plan, err);
 	return r < 0 ? r : open_init(plan, err);

@@ -290,6 +290,17 @@ static const struct bad rows[] = {
 			{ ".bundles/kit/tool", "0 1 0123456789abcdef\n" } } },
 	{ "@/a.container:5: Bundle: is for .service files\n",
 		{ { "a.container", WEB "[X-Berth]\nBundle=kit\n" } } },
+	{ "@/a.service:4: ConfigFile: @/a.toml: No such file or directory: put the template "
+	  "there\n",
+		{ { "a.service", NATIVE "[X-Berth]\nConfigFile=a.toml\n" } } },
+	{ "@/a.toml:2: ConfigFile: %z is not a specifier: write %% for a percent sign\n",
+		{ { "a.service", NATIVE "[X-Berth]\nConfigFile=a.toml\n" },
+			{ "a.toml", "x\n%z\n" } } },
+	{ "@/a.toml:1: warning: ConfigFile: $X is not set, so nothing is put there: write $$X if "
+	  "the "
+	  "command inside is to see it, or set it with [Service] Environment=X=…\n",
+		{ { "a.service", NATIVE "[X-Berth]\nConfigFile=a.toml\n" },
+			{ "a.toml", "${X}\n" } } },
 	{ "@/env:2: EnvironmentFile: not KEY=VALUE: correct the line, or begin it with #\n",
 		{ { "a.container", WEB "EnvironmentFile=./env\n" }, { "env", "A=1\nB C\n" } } },
 };

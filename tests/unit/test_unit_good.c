@@ -344,6 +344,25 @@ static void test_probe(void **state)
 	unit_dir_close(&dir);
 }
 
+/* What stands in the unit goes into its program's configuration. */
+static void test_config_file(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir,
+		{ "a@.service", "[Service]\nExecStart=/bin/true -c ${CONFIG_FILE} $CONFIG_FILE\n"
+				"Environment=DATA=/data/%i\n[X-Berth]\nConfigFile=a.toml\n" },
+		{ "b.service", "[Unit]\nWants=a@x.service\n[Service]\nExecStart=/bin/true\n" },
+		{ "a.toml", "root = \"${DATA}\" # %N, 100 %%\n\nhost = $host $$ 5\nlast" });
+	HAS(unit_dir_spec(&dir, "a@x"), "argv: /bin/true\nargv: -c\nargv: @/run/conf/a@x\n"
+					"argv: @/run/conf/a@x\n");
+	HAS(dir.out, "env: CONFIG_FILE=@/run/conf/a@x\nenv: DATA=/data/x\n");
+	assert_string_equal(find(&dir, "a@x")->spec->config_text,
+		"root = \"/data/x\" # a@x, 100 %\n\nhost = $host $ 5\nlast");
+	unit_dir_close(&dir);
+}
+
 /* Out of an appliance file, whose payload told where its programs lie; the same programs in another
  * place of the file are the same content. */
 static void test_bundle(void **state)
@@ -528,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_graph),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_bundle),
+		cmocka_unit_test(test_config_file),
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_chosen_ports),
 		cmocka_unit_test(test_hash),
