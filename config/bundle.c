@@ -156,6 +156,12 @@ void pass_bundle(struct build *b, uint32_t unit)
 	config_file(b, part);
 	if (!part->spec->native || argv->n == 0)
 		return;
+	for (size_t i = 0; i < draft->prefer_host.n && !DRAFT_SET(draft->bundle); i++)
+		if (draft->prefer_host.v[i].text[0] == '/')
+			ERROR_AT(b, draft->prefer_host.v[i].at,
+				"PreferHost: %s: without Bundle= the program is the one of "
+				"ExecStart=: write that there",
+				draft->prefer_host.v[i].text);
 	if (!DRAFT_SET(draft->bundle)) {
 		if (argv->v[0][0] != '/')
 			ERROR_AT(b, command,
@@ -174,5 +180,8 @@ void pass_bundle(struct build *b, uint32_t unit)
 	program->bundle = draft->bundle.v;
 	program->file = argv->v[0];
 	program->verify_always = b->set->conf.verify == VERIFY_ALWAYS;
+	for (size_t i = 0; i < draft->prefer_host.n; i++)
+		if (draft->prefer_host.v[i].text[0] == '/')
+			build_add(b, &program->host, draft->prefer_host.v[i].text);
 	bundle_find(b, &draft->bundle, command, program);
 }

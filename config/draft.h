@@ -199,6 +199,7 @@ struct unit_draft {
 	const char *config_path;      /* where what is made of it lies; NULL: there is none */
 	struct draft_str probe;       /* "unix:/PATH", "tcp:ADDRESS:PORT" */
 	struct draft_time probe_interval;
+	struct draft_list prefer_host; /* "yes", "unix:/PATH", or the path of a program */
 };
 
 struct draft_set {

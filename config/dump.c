@@ -206,6 +206,7 @@ static void container_print(const struct container_spec *spec, FILE *out)
 	text(out, "bundle", spec->program.bundle);
 	text(out, "bundle directory", spec->program.dir);
 	text(out, "bundle content", spec->program.tag);
+	list(out, "host's program", &spec->program.host);
 	text(out, "config file", spec->config_path);
 	text(out, "config text", spec->config_text);
 	limits_print(&spec->limits, out);
@@ -289,6 +290,7 @@ void service_print(const struct unit *unit, FILE *out)
 	text(out, "notify", modes[service->notify]);
 	list(out, "health", &service->health.argv);
 	text(out, "probe", service->health.socket);
+	list(out, "host's socket", &service->host_sockets);
 	if (service->health.argv.n || service->health.socket) {
 		number(out, "health interval", service->health.interval);
 		number(out, "health timeout", service->health.timeout);

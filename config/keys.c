@@ -388,6 +388,13 @@ const struct key keys_served[] = {
 		"socket "
 		"succeeds, and unhealthy, which counts as a failure, when three in a row do not.",
 		.kinds = KIND(UNIT_SERVICE)),
+	BERTH("PreferHost", words, prefer_host,
+		"Use the host's own where there is one. Before each start these are tried, sockets "
+		"first: unix:/PATH, or yes for the one of Probe=: if it answers, nothing is "
+		"started and the unit is external, until it does not answer any more and Restart= "
+		"decides; then /PATH: this program is run instead of the one of Bundle=; then the "
+		"bundle.",
+		.kinds = KIND(UNIT_SERVICE)),
 	BERTH("ProbeInterval", interval, probe_interval,
 		"The time between connections to the socket of Probe=, once it is ready; 10 s.",
 		.kinds = KIND(UNIT_SERVICE)),

@@ -153,6 +153,32 @@ static void service_probe(struct build *b, const struct part *part, struct servi
 	health->start_period = service->start_timeout;
 }
 
+/* The sockets of PreferHost=; its programs: pass_bundle. They are asked by Probe='s machinery, in the
+ * loop, so only sockets that answer at once will do. */
+static void service_host(struct build *b, const struct part *part, struct service_spec *service)
+{
+	const struct draft_list *list = &part->draft->prefer_host;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *text = list->v[i].text;
+		const char *socket = strcmp(text, "yes") == 0 ? service->health.socket : text;
+
+		if (text[0] == '/')
+			continue;
+		if (!service->health.socket)
+			ERROR_AT(b, list->v[i].at,
+				"PreferHost: needs Probe=, to see whether it still answers: add "
+				"that");
+		else if (!str_starts(socket, "unix:") || !endpoint_valid(socket))
+			ERROR_AT(b, list->v[i].at,
+				"PreferHost: \"%.100s\" is neither unix:/PATH nor the path of a "
+				"program, nor yes with Probe=unix:/PATH",
+				text);
+		else
+			build_add(b, &service->host_sockets, socket);
+	}
+}
+
 void pass_service(struct build *b, uint32_t unit)
 {
 	const struct part *part = &b->parts[unit];
@@ -169,6 +195,7 @@ void pass_service(struct build *b, uint32_t unit)
 	if (DRAFT_SET(part->draft->timeout_start) && service->start_timeout == 0)
 		service->start_timeout = NSEC_NEVER;
 	service_probe(b, part, service);
+	service_host(b, part, service);
 	service->log_size = LOG_SIZE;
 	service->log_count = LOG_COUNT;
 	part->spec->notify_socket = service->notify == NOTIFY_YES;

@@ -52,8 +52,9 @@ struct service_spec {
 	struct exit_set no_restart;
 	enum notify_mode notify;
 	struct health_spec health;
-	uint64_t log_size;  /* bytes of a segment */
-	uint32_t log_count; /* segments kept */
+	struct strv host_sockets; /* PreferHost=: if one of them answers, nothing is started */
+	uint64_t log_size;        /* bytes of a segment */
+	uint32_t log_count;       /* segments kept */
 };
 
 /* Indexes into the set's units. */

@@ -202,12 +202,29 @@ static int extract(const struct program_spec *spec, const char *state_dir, const
 	return r;
 }
 
+/* NULL: the host has none of them. */
+static const char *host_program(const struct program_spec *spec)
+{
+	for (size_t i = 0; i < spec->host.n; i++) {
+		struct stat st;
+
+		if (stat(spec->host.v[i], &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & 0111)
+			return spec->host.v[i];
+	}
+	return NULL;
+}
+
 int program_prepare(const struct program_spec *spec, const char *state_dir, const char *run_dir,
 	const char *worker, char *ret, size_t size, struct err *err)
 {
+	const char *host = host_program(spec);
 	int r = 0;
 
-	if (!spec->dir)
+	if (host && (size_t)snprintf(ret, size, "%s", host) >= size)
+		r = err_sys(err, ENAMETOOLONG, "%s", host);
+	else if (host)
+		return 0;
+	else if (!spec->dir)
 		r = extract(spec, state_dir, run_dir, worker, ret, size, err);
 	else if ((size_t)snprintf(ret, size, "%s/%s", spec->dir, spec->file) >= size)
 		r = err_sys(err, ENAMETOOLONG, "%s/%s", spec->dir, spec->file);

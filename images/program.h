@@ -10,6 +10,8 @@
 /*
  * program_prepare - the path of the program, with the other files of its bundle beside it
  *
+ * One of the host that spec->host names comes first, then the bundle.
+ *
  * A bundle of the running file is extracted by berth-worker (an exec, waited for), once for each
  * content, into STATE_DIR/bundles/NAME-TAG, mode 0500; into RUN_DIR/bundles where that cannot be
  * written or nothing can be executed. The first time after boot what lies there is compared with its

@@ -69,7 +69,7 @@ long long show_int(const json_t *o, const char *key)
 bool show_is_running(const json_t *unit)
 {
 	static const char *const running[] = { "running", "ready", "stopping", "killing",
-		"draining", "held", "unkillable" };
+		"draining", "held", "unkillable", "external" };
 	const char *state = show_text(unit, "state");
 
 	for (size_t i = 0; i < sizeof running / sizeof running[0]; i++)

@@ -165,6 +165,13 @@ static void why_held(const json_t *unit)
 	last_run(unit);
 }
 
+static void why_external(const json_t *unit)
+{
+	printf("%s is not started: PreferHost= asks for the host's own, and %s. When that ends, "
+	       "Restart=%s decides whether it is started.\n",
+		show_text(unit, "name"), show_text(unit, "sub"), show_text(unit, "restart_policy"));
+}
+
 static const struct {
 	const char *state;
 	void (*say)(const json_t *unit);
@@ -182,6 +189,7 @@ static const struct {
 	{ "failed", why_failed },
 	{ "unkillable", why_unkillable },
 	{ "held", why_held },
+	{ "external", why_external },
 };
 
 int cmd_why(int argc, char **argv)

@@ -14,6 +14,7 @@ enum adopt_answer adopt_decide(const struct state_record *record, const struct s
 	case SERVICE_INACTIVE:
 	case SERVICE_DONE:
 	case SERVICE_FAILED:
+	case SERVICE_EXTERNAL:
 		return ADOPT_NOTHING;
 	case SERVICE_RUNNING:
 		/* Its READY=1 went, or will go, to a socket that died with its supervisor. */

@@ -386,6 +386,7 @@ static const struct {
 	[SERVICE_FAILED] = { REACHED_NEVER, REACHED_YES },
 	[SERVICE_UNKILLABLE] = { REACHED_NEVER, REACHED_NO },
 	[SERVICE_HELD] = { REACHED_YES, REACHED_YES },
+	[SERVICE_EXTERNAL] = { REACHED_YES, REACHED_NO },
 };
 
 static enum reached service_reached(const struct service *service, bool healthy)

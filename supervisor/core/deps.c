@@ -14,6 +14,7 @@ static enum deps_answer peer_answer(const struct machine *peer, bool required)
 	switch (peer->state) {
 	case SERVICE_READY:
 	case SERVICE_HELD:
+	case SERVICE_EXTERNAL:
 	case SERVICE_DONE:
 		return DEPS_MET;
 	case SERVICE_FAILED:

@@ -20,6 +20,7 @@ static const char *const state_names[] = {
 	[SERVICE_FAILED] = "failed",
 	[SERVICE_UNKILLABLE] = "unkillable",
 	[SERVICE_HELD] = "held",
+	[SERVICE_EXTERNAL] = "external",
 };
 _Static_assert(sizeof state_names / sizeof state_names[0] == SERVICE_STATE_COUNT, "a state more");
 
@@ -30,6 +31,7 @@ static const char *const event_names[] = {
 	[EVENT_DEPS_MET] = "dependencies met",
 	[EVENT_DEPS_FAILED] = "dependency failed",
 	[EVENT_CLONE_FAILED] = "clone failed",
+	[EVENT_EXTERNAL] = "external",
 	[EVENT_SETUP_FAILED] = "set-up failed",
 	[EVENT_STARTED] = "started",
 	[EVENT_READY] = "ready",
@@ -78,6 +80,7 @@ bool machine_alive(const struct machine *machine)
 	case SERVICE_BACKOFF:
 	case SERVICE_DONE:
 	case SERVICE_FAILED:
+	case SERVICE_EXTERNAL:
 	case SERVICE_STATE_COUNT:
 		break;
 	}
@@ -135,7 +138,8 @@ static void blame(struct machine *m, enum end_reason reason, uint64_t now)
 	if (m->reason != END_NONE)
 		return;
 	m->reason = reason;
-	m->stable = m->state == SERVICE_READY && now - m->ready_at >= m->spec->stable;
+	m->stable = (m->state == SERVICE_READY || m->state == SERVICE_EXTERNAL) &&
+		    now - m->ready_at >= m->spec->stable;
 }
 
 static unsigned end_gently(struct machine *m, enum end_reason reason, uint64_t now)
@@ -262,6 +266,31 @@ static unsigned cell_clone_failed(struct machine *m, uint64_t now)
 	if (m->reason == END_NONE)
 		m->reason = END_SUPERVISOR;
 	return ACTION_CLEAN | (m->wanted ? decide(m, now) : cell_rest(m, now));
+}
+
+static unsigned cell_external(struct machine *m, uint64_t now)
+{
+	m->ready_at = now;
+	m->arrived = true;
+	enter(m, SERVICE_EXTERNAL, now, NSEC_NEVER);
+	return ACTION_PROBES_ON;
+}
+
+/* Nothing of ours is to be stopped. */
+static unsigned cell_let_go(struct machine *m, uint64_t now)
+{
+	return ACTION_PROBES_OFF | cell_rest(m, now);
+}
+
+static unsigned cell_look_again(struct machine *m, uint64_t now)
+{
+	return ACTION_PROBES_OFF | begin(m, now);
+}
+
+static unsigned cell_host_gone(struct machine *m, uint64_t now)
+{
+	blame(m, END_UNHEALTHY, now);
+	return ACTION_PROBES_OFF | decide(m, now);
 }
 
 static unsigned cell_setup_failed(struct machine *m, uint64_t now)
@@ -406,9 +435,9 @@ typedef unsigned cell_fn(struct machine *m, uint64_t now);
 /* The states in which nothing exists have nothing that could report. */
 #define NOTHING_REPORTS                                                           \
 	[EVENT_CLONE_FAILED] = cell_strange, [EVENT_SETUP_FAILED] = cell_strange, \
-	[EVENT_STARTED] = cell_strange, [EVENT_READY] = cell_strange,             \
-	[EVENT_UNHEALTHY] = cell_strange, [EVENT_EXITED] = cell_strange,          \
-	[EVENT_GONE] = cell_strange, [EVENT_KILL] = cell_ignore
+	[EVENT_EXTERNAL] = cell_strange, [EVENT_STARTED] = cell_strange,          \
+	[EVENT_READY] = cell_strange, [EVENT_UNHEALTHY] = cell_strange,           \
+	[EVENT_EXITED] = cell_strange, [EVENT_GONE] = cell_strange, [EVENT_KILL] = cell_ignore
 
 /* Dependencies matter while it waits (and when one of them was the reason of the failure). */
 #define NO_DEPS [EVENT_DEPS_MET] = cell_ignore, [EVENT_DEPS_FAILED] = cell_ignore
@@ -417,8 +446,8 @@ typedef unsigned cell_fn(struct machine *m, uint64_t now);
 #define ENDING                                                                                \
 	[EVENT_START] = cell_again, [EVENT_STOP] = cell_unwant, [EVENT_RESTART] = cell_again, \
 	[EVENT_CLONE_FAILED] = cell_strange, [EVENT_SETUP_FAILED] = cell_ignore,              \
-	[EVENT_STARTED] = cell_ignore, [EVENT_READY] = cell_ignore,                           \
-	[EVENT_UNHEALTHY] = cell_ignore, NO_DEPS
+	[EVENT_EXTERNAL] = cell_strange, [EVENT_STARTED] = cell_ignore,                       \
+	[EVENT_READY] = cell_ignore, [EVENT_UNHEALTHY] = cell_ignore, NO_DEPS
 
 static cell_fn *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
 	[SERVICE_INACTIVE] = {
@@ -442,6 +471,7 @@ static cell_fn *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_STOP] = cell_stop_hard,
 		[EVENT_RESTART] = cell_restart_hard,
 		[EVENT_CLONE_FAILED] = cell_clone_failed,
+		[EVENT_EXTERNAL] = cell_external,
 		[EVENT_SETUP_FAILED] = cell_setup_failed,
 		[EVENT_STARTED] = cell_started,
 		[EVENT_READY] = cell_early_ready,
@@ -458,6 +488,7 @@ static cell_fn *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_STOP] = cell_stop,
 		[EVENT_RESTART] = cell_restart,
 		[EVENT_CLONE_FAILED] = cell_strange,
+		[EVENT_EXTERNAL] = cell_strange,
 		[EVENT_SETUP_FAILED] = cell_strange,
 		[EVENT_STARTED] = cell_strange,
 		[EVENT_READY] = cell_ready,
@@ -473,6 +504,7 @@ static cell_fn *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_STOP] = cell_stop,
 		[EVENT_RESTART] = cell_restart,
 		[EVENT_CLONE_FAILED] = cell_strange,
+		[EVENT_EXTERNAL] = cell_strange,
 		[EVENT_SETUP_FAILED] = cell_strange,
 		[EVENT_STARTED] = cell_strange,
 		[EVENT_READY] = cell_ignore,
@@ -541,6 +573,7 @@ static cell_fn *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_STOP] = cell_stop_hard,
 		[EVENT_RESTART] = cell_restart_hard,
 		[EVENT_CLONE_FAILED] = cell_strange,
+		[EVENT_EXTERNAL] = cell_strange,
 		[EVENT_SETUP_FAILED] = cell_strange,
 		[EVENT_STARTED] = cell_strange,
 		[EVENT_READY] = cell_ignore,
@@ -549,6 +582,22 @@ static cell_fn *const table[SERVICE_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_GONE] = cell_strange,
 		[EVENT_TIMEOUT] = cell_strange,
 		[EVENT_KILL] = cell_kill,
+		NO_DEPS,
+	},
+	[SERVICE_EXTERNAL] = {
+		[EVENT_START] = cell_want,
+		[EVENT_STOP] = cell_let_go,
+		[EVENT_RESTART] = cell_look_again,
+		[EVENT_CLONE_FAILED] = cell_strange,
+		[EVENT_EXTERNAL] = cell_strange,
+		[EVENT_SETUP_FAILED] = cell_strange,
+		[EVENT_STARTED] = cell_strange,
+		[EVENT_READY] = cell_strange,
+		[EVENT_UNHEALTHY] = cell_host_gone,
+		[EVENT_EXITED] = cell_strange,
+		[EVENT_GONE] = cell_strange,
+		[EVENT_TIMEOUT] = cell_strange,
+		[EVENT_KILL] = cell_ignore,
 		NO_DEPS,
 	},
 };

@@ -19,6 +19,8 @@
  *   DONE FAILED Nothing exists; the result stays to be shown until a request.
  *   UNKILLABLE  Something survived SIGKILL (stuck in the kernel). Only its end leads out.
  *   HELD        The pause process keeps the namespaces for exec. No probes, no timer.
+ *   EXTERNAL    Nothing of ours exists: the host's own service answers instead (PreferHost=). As good
+ *               as READY for who waits. Probes run; when they fail, Restart= decides.
  */
 #ifndef BERTH_CORE_MACHINE_H
 #define BERTH_CORE_MACHINE_H
@@ -32,6 +34,7 @@ enum machine_event {
 	EVENT_DEPS_MET,     /* all it comes after are there */
 	EVENT_DEPS_FAILED,  /* a unit that it Requires= is FAILED */
 	EVENT_CLONE_FAILED, /* the launch gave nothing to wait for */
+	EVENT_EXTERNAL,     /* no launch was needed: the host's own answers */
 	EVENT_SETUP_FAILED, /* builder or child ended before exec */
 	EVENT_STARTED,      /* exec happened */
 	EVENT_READY,        /* READY=1, or the first healthy probe */

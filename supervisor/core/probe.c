@@ -105,6 +105,11 @@ static void failed(struct service *s, const char *why)
 	if (s->health_failures < health->retries)
 		return;
 	health_set(s, HEALTH_UNHEALTHY);
+	if (s->m.state == SERVICE_EXTERNAL) {
+		service_fail(s, "the host's own is gone: %s", s->probe->text);
+		service_dispatch(s, EVENT_UNHEALTHY);
+		return;
+	}
 	/* Without a policy that restarts it, it is marked, not stopped: unhealthy is better than dead. */
 	if (!restart_asked(s->m.spec, END_UNHEALTHY, &s->m.last))
 		return;
@@ -298,7 +303,7 @@ static void connection_end(struct service *s, int code)
 	loop_remove(s->sv->loop, &probe->output_id);
 	fd_close(&probe->output_fd);
 	probe->phase = PROBE_OFF;
-	(void)snprintf(why, sizeof why, "%.110s: %.45s", health_of(s)->socket, strerror(code));
+	(void)snprintf(why, sizeof why, "%.110s: %.45s", probe->socket, strerror(code));
 	if (code)
 		failed(s, why);
 	else
@@ -323,7 +328,7 @@ static void connection_begin(struct service *s)
 	struct supervisor *sv = s->sv;
 	struct probe *probe = s->probe;
 	bool pending;
-	int r = endpoint_connect(health_of(s)->socket, &pending);
+	int r = endpoint_connect(probe->socket, &pending);
 
 	probe->output_fd = r;
 	if (r < 0 || !pending) {
@@ -380,6 +385,7 @@ int probe_init(struct service *s)
 		.w = { .c = CONTAINER_NONE },
 		.process = s->unit->spec->process,
 		.timer = { .fn = on_probe_timer, .data = s },
+		.socket = health_of(s)->socket,
 		.output_fd = -1,
 		.status = -1,
 	};
@@ -434,6 +440,25 @@ void probes_off(struct service *s)
 	}
 	if (s->health != HEALTH_UNHEALTHY)
 		s->health = HEALTH_NONE;
+}
+
+/* Only sockets of this machine are asked, which say so at once; a full queue is an answer, too. */
+bool probe_host(struct service *s)
+{
+	const struct strv *sockets = &s->unit->service.host_sockets;
+
+	if (!s->probe)
+		return false;
+	for (size_t i = 0; i < sockets->n; i++) {
+		bool pending;
+		own_fd fd = endpoint_connect(sockets->v[i], &pending);
+
+		s->probe->socket = sockets->v[i];
+		if (fd >= 0 || fd == -EAGAIN)
+			return true;
+	}
+	s->probe->socket = health_of(s)->socket;
+	return false;
 }
 
 bool probe_busy(const struct service *s)

@@ -210,7 +210,8 @@ static void adopt_record(struct service *s, const struct state_record *record)
 	case ADOPT_NOTHING:
 		restore(s, record);
 		/* A definition that changed is worth another try; a result is of what it was. */
-		if (record->hash == s->unit->hash && record->state != SERVICE_INACTIVE) {
+		if (record->hash == s->unit->hash && record->state != SERVICE_INACTIVE &&
+			record->state != SERVICE_EXTERNAL) {
 			s->m.state = record->state;
 			s->m.reason = record->reason;
 			s->m.wanted = true;

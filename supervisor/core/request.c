@@ -140,6 +140,7 @@ static enum service_outcome outcome_of_start(const struct service *s)
 	switch (s->m.state) {
 	case SERVICE_READY:
 	case SERVICE_HELD:
+	case SERVICE_EXTERNAL:
 	case SERVICE_DONE:
 		return OUTCOME_DONE;
 	case SERVICE_FAILED:
@@ -207,6 +208,10 @@ static void describe(const struct service *s, char *ret, size_t size)
 	case SERVICE_RUNNING:
 		if (s->m.spec->type != TYPE_ONESHOT)
 			(void)snprintf(ret, size, "not ready yet");
+		return;
+	case SERVICE_EXTERNAL:
+		(void)snprintf(
+			ret, size, "the host's own answers: %s", s->probe ? s->probe->socket : "");
 		return;
 	case SERVICE_READY:
 	case SERVICE_INACTIVE:

@@ -435,6 +435,10 @@ static void act_launch(struct service *s)
 	s->health = HEALTH_NONE;
 	s->health_failures = 0;
 	service_text(&s->status_text, NULL);
+	if (probe_host(s)) {
+		service_dispatch(s, EVENT_EXTERNAL);
+		return;
+	}
 	(void)snprintf(
 		s->leaf, sizeof s->leaf, "c/%s/%llu", name_of(s), (unsigned long long)s->m.run);
 	r = launch(s, &err);
@@ -527,6 +531,10 @@ static void announce(struct service *s, enum service_state old)
 		return;
 	case SERVICE_DONE:
 		log_info("%s: done", name);
+		return;
+	case SERVICE_EXTERNAL:
+		log_notice("%s: the host's own answers (%s): nothing is started", name,
+			s->probe->socket);
 		return;
 	case SERVICE_FAILED:
 		log_error("%s: failed: %s", name, s->failure ? s->failure : "");

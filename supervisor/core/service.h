@@ -28,7 +28,8 @@ struct probe {
 	struct watched w;
 	struct process_spec process; /* the unit's, with HealthCmd= as argv */
 	struct loop_timer timer;     /* IDLE: the next probe; RUNNING: its timeout */
-	int output_fd;               /* of a connection: the socket */
+	const char *socket;          /* of a connection: Probe=, or the host's own */
+	int output_fd;               /* and its descriptor */
 	loop_id output_id;
 	char output[160];
 	size_t noutput;
@@ -183,6 +184,8 @@ void probe_done(struct service *s);
 void probes_on(struct service *s);
 void probes_off(struct service *s);
 bool probe_busy(const struct service *s);
+/* PreferHost=: does the host's own answer? Then its socket is what is probed. */
+bool probe_host(struct service *s);
 
 /* notify.c */
 int notify_open(struct service *s, char *ret_path, size_t size, struct err *err);

@@ -35,6 +35,7 @@ enum service_state {
 	SERVICE_FAILED,     /* ended badly, and is not restarted */
 	SERVICE_UNKILLABLE, /* a process survived SIGKILL: no second copy is started */
 	SERVICE_HELD,       /* HoldOpen=: the payload ended well, the namespaces are kept */
+	SERVICE_EXTERNAL,   /* PreferHost=: the host's own answers, nothing of ours is started */
 	SERVICE_STATE_COUNT,
 };
 /* "inactive", "waiting", … */

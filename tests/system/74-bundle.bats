@@ -264,3 +264,65 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	run -0 "$FILE" bundle ls
 	has 'kit/tool'
 }
+
+# ---- the host's own ---------------------------------------------------------------------------------
+
+@test "the host's own is found by its socket, and when it is gone ours is started" {
+	listener rt
+	sed -i 's|^\[X-Berth\]|&\nPreferHost=unix:/run/nobody.sock unix:/run/host.sock|' "$UNITS/rt.service"
+	unit user.service <<-EOT
+		[Unit]
+		Requires=rt.service
+		After=rt.service
+		[Service]
+		ExecStart=$(command -v sleep) 1000
+		[Install]
+		WantedBy=default.target
+	EOT
+	socat UNIX-LISTEN:/run/host.sock,fork /dev/null 3>&- 4>&- &
+	host=$!
+	wait_until 5 test -S /run/host.sock
+	start_supervise
+	wait_for external rt
+	wait_for ready user
+	[ "$(pid_of rt)" = 0 ]
+	[ ! -e /run/rt.sock ]
+	run -0 berth status rt
+	has "external (the host's own answers: unix:/run/host.sock)"
+	run -0 berth why rt
+	has 'rt is not started: PreferHost='
+	pid=$(pid_of user)
+	end_supervise
+	start_supervise
+	wait_for external rt
+	[ "$(pid_of user)" = "$pid" ]
+	berth stop rt
+	wait_for inactive rt
+	berth start rt user
+	wait_for external rt
+	kill -KILL "$host"
+	wait "$host" || true
+	wait_for ready rt
+	[ "$(pid_of rt)" != 0 ]
+	[ -S /run/rt.sock ]
+	grep -q "rt: the host's own is gone: unix:/run/host.sock: Connection refused" "$BATS_TEST_TMPDIR/supervise.log"
+	wait_for ready user
+}
+
+@test "a program of the host is taken before the bundle, while it is there" {
+	tool one
+	sed -i "s|^Bundle=.*|&\nPreferHost=/nowhere/tool $MADE/host/tool|" "$UNITS/tool.service"
+	pack "kit=$MADE/tool" "kit=$MADE/nap"
+	mkdir "$MADE/host"
+	cp "$MADE/nap" "$MADE/host/nap"
+	sed 's/one/host/' "$MADE/tool" >"$MADE/host/tool"
+	chmod 755 "$MADE/host/tool"
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	[ "$(exe_of tool)" = "$MADE/host/nap" ]
+	rm "$MADE/host/tool"
+	berth restart tool
+	wait_until 5 naps
+	[[ "$(exe_of tool)" == "$STATE/bundles/kit-"*/nap ]]
+}

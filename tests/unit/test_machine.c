@@ -90,7 +90,8 @@ static void test_every_cell(void **state)
 					assert_false(machine_alive(&before));
 				/* What was alive ends only when everything is gone. */
 				if (machine_alive(&before) && !machine_alive(&m))
-					assert_true(e == EVENT_GONE || e == EVENT_CLONE_FAILED);
+					assert_true(e == EVENT_GONE || e == EVENT_CLONE_FAILED ||
+						    e == EVENT_EXTERNAL);
 			}
 }
 
@@ -123,6 +124,45 @@ static void again(struct machine *m, uint64_t now)
 	assert_int_equal(machine_step(m, EVENT_DEPS_MET, now), ACTION_LAUNCH);
 	assert_int_equal(machine_step(m, EVENT_STARTED, now), ACTION_PROBES_ON);
 	assert_int_equal(m->state, SERVICE_READY);
+}
+
+/* The host's own is as good as ours until it is gone; then the policy decides. */
+static void test_external(void **state)
+{
+	struct service_spec spec = spec_of(RESTART_ON_FAILURE);
+	struct machine m;
+
+	(void)state;
+	machine_init(&m, &spec, 1);
+	(void)machine_step(&m, EVENT_START, 0);
+	assert_int_equal(machine_step(&m, EVENT_DEPS_MET, 0), ACTION_LAUNCH);
+	assert_int_equal(machine_step(&m, EVENT_EXTERNAL, 0), ACTION_PROBES_ON);
+	assert_int_equal(m.state, SERVICE_EXTERNAL);
+	assert_false(machine_alive(&m));
+	/* Early: a pause first. */
+	assert_int_equal(machine_step(&m, EVENT_UNHEALTHY, SEC), ACTION_PROBES_OFF);
+	assert_int_equal(m.state, SERVICE_BACKOFF);
+	(void)machine_step(&m, EVENT_TIMEOUT, 2 * SEC);
+	(void)machine_step(&m, EVENT_DEPS_MET, 2 * SEC);
+	(void)machine_step(&m, EVENT_EXTERNAL, 2 * SEC);
+	/* After a long time: at once. */
+	assert_int_equal(machine_step(&m, EVENT_UNHEALTHY, 100 * SEC),
+		ACTION_PROBES_OFF | ACTION_CHECK_DEPS);
+	assert_int_equal(m.restarts, 2);
+	assert_int_equal(machine_step(&m, EVENT_DEPS_MET, 100 * SEC), ACTION_LAUNCH);
+	assert_int_equal(machine_step(&m, EVENT_STARTED, 100 * SEC), ACTION_PROBES_ON);
+	assert_int_equal(m.state, SERVICE_READY);
+	/* A stop lets it go, and no policy means no start. */
+	machine_init(&m, &spec, 1);
+	m.state = SERVICE_EXTERNAL;
+	m.wanted = true;
+	assert_int_equal(machine_step(&m, EVENT_STOP, 0), ACTION_PROBES_OFF);
+	assert_int_equal(m.state, SERVICE_INACTIVE);
+	spec.restart = RESTART_NO;
+	m.state = SERVICE_EXTERNAL;
+	m.wanted = true;
+	assert_int_equal(machine_step(&m, EVENT_UNHEALTHY, 0), ACTION_PROBES_OFF);
+	assert_int_equal(m.state, SERVICE_FAILED);
 }
 
 static void test_delays(void **state)
@@ -418,6 +458,7 @@ static void test_deps(void **state)
 		{ SERVICE_RUNNING, true, false, 0, DEPS_WAIT, DEPS_WAIT },
 		{ SERVICE_READY, true, true, 0, DEPS_MET, DEPS_MET },
 		{ SERVICE_HELD, true, true, 0, DEPS_MET, DEPS_MET },
+		{ SERVICE_EXTERNAL, true, true, 0, DEPS_MET, DEPS_MET },
 		{ SERVICE_DONE, true, false, 0, DEPS_MET, DEPS_MET },
 		{ SERVICE_FAILED, true, false, 0, DEPS_MET, DEPS_FAILED },
 		{ SERVICE_BACKOFF, true, false, 1, DEPS_MET, DEPS_WAIT },
@@ -458,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_hole),
 		cmocka_unit_test(test_every_cell),
+		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_delays),
 		cmocka_unit_test(test_backoff_grows_and_resets),
 		cmocka_unit_test(test_policies),

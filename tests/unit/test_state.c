@@ -134,6 +134,7 @@ static void test_decide(void **state)
 	} rows[] = {
 		{ SERVICE_READY, NOTIFY_NO, "7f2c", true, 5, true, ADOPT_RUNNING },
 		{ SERVICE_HELD, NOTIFY_NO, "7f2c", true, 5, true, ADOPT_RUNNING },
+		{ SERVICE_EXTERNAL, NOTIFY_NO, "7f2c", false, 0, false, ADOPT_NOTHING },
 		{ SERVICE_STOPPING, NOTIFY_NO, "7f2c", true, 5, true, ADOPT_RUNNING },
 		{ SERVICE_RUNNING, NOTIFY_HEALTHY, "7f2c", true, 5, true, ADOPT_RUNNING },
 		{ SERVICE_RUNNING, NOTIFY_YES, "7f2c", true, 5, true, ADOPT_KILL },

@@ -301,6 +301,15 @@ static const struct bad rows[] = {
 	  "command inside is to see it, or set it with [Service] Environment=X=…\n",
 		{ { "a.service", NATIVE "[X-Berth]\nConfigFile=a.toml\n" },
 			{ "a.toml", "${X}\n" } } },
+	{ "@/a.service:4: PreferHost: needs Probe=, to see whether it still answers: add that\n",
+		{ { "a.service", NATIVE "[X-Berth]\nPreferHost=yes\n" } } },
+	{ "@/a.service:5: PreferHost: \"yes\" is neither unix:/PATH nor the path of a program, nor "
+	  "yes with Probe=unix:/PATH\n",
+		{ { "a.service", NATIVE "[X-Berth]\nProbe=tcp:127.0.0.1:80\nPreferHost=yes\n" } } },
+	{ "@/a.service:4: PreferHost: /bin/x: without Bundle= the program is the one of "
+	  "ExecStart=: "
+	  "write that there\n",
+		{ { "a.service", NATIVE "[X-Berth]\nPreferHost=/bin/x\n" } } },
 	{ "@/env:2: EnvironmentFile: not KEY=VALUE: correct the line, or begin it with #\n",
 		{ { "a.container", WEB "EnvironmentFile=./env\n" }, { "env", "A=1\nB C\n" } } },
 };
