@@ -117,6 +117,9 @@ bool ifname_valid(const char *name);
 void network_options(struct build *b, uint32_t unit);
 void network_range(struct build *b, uint32_t unit, const struct draft_item *item);
 
+/* image_config.c: what the file says; false: it is not there. What is wrong in it is a problem. */
+bool image_config_read(struct build *b, const char *path, struct image_config *ret);
+
 /* ---- the passes, in order ----------------------------------------------------------------------- */
 void pass_networks(struct build *b);                /* network.c: .network to bridges */
 void pass_volumes(struct build *b);                 /* mounts.c: .volume to directories */
