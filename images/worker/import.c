@@ -8,11 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "images/worker/docker.h"
+#include "images/worker/filecopy.h"
 #include "images/worker/layer.h"
 #include "images/worker/oci.h"
 #include "images/worker/record.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
 
 /* ---- what is written beside the layers ---------------------------------------------------------- */
 
@@ -50,6 +53,7 @@ static int id_put(int dir, const struct image *image, struct err *err)
 
 struct importing {
 	const struct import *import;
+	const struct source *source;
 	struct image *image;
 	int layers; /* dir/layers */
 	struct record *records;
@@ -58,18 +62,55 @@ struct importing {
 	struct progress progress;
 };
 
-static int layer_new(struct importing *it, size_t i, struct err *err)
+/* Its name hangs on its content, which may not be known before it was unpacked. */
+static const char new_name[] = "new";
+
+static int layer_name(struct importing *it, size_t i, struct err *err)
 {
 	struct record *record = &it->records[i];
-	int r = dir_make(it->layers, record->chain, err);
+	struct tree_count tree = record->tree;
+	own_fd known = -1;
+	int r;
+
+	record_init(record, i ? &it->records[i - 1] : NULL, it->image->layers[i].diff_id);
+	record->tree = tree;
+	known = openat(
+		it->import->layers, record->chain, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (known >= 0) {
+		/* The view goes on with the one that stays. */
+		r = dup3(known, it->fds[i], O_CLOEXEC) < 0 ? -errno : 0;
+		if (r == 0)
+			r = path_remove_tree(it->layers, new_name);
+		return r < 0 ? err_sys(err, -r, "remove what is there already") : 0;
+	}
+	if (renameat(it->layers, new_name, it->layers, record->chain) < 0)
+		return err_sys(err, errno, "give it its name");
+	return 0;
+}
+
+static int layer_new(struct importing *it, size_t i, struct err *err)
+{
+	struct image_layer *layer = &it->image->layers[i];
+	struct tree_count *tree = &it->records[i].tree;
+	const struct source *source = it->source;
+	const struct layer_job job = {
+		.view = &it->view,
+		.whiteouts = !it->image->tree,
+		.window = it->import->window,
+		.progress = &it->progress,
+	};
+	int r = dir_make(it->layers, new_name, err);
 
 	if (r < 0)
 		return r;
 	it->fds[i] = r;
 	r = view_add(&it->view, it->fds[i], err);
-	return r < 0 ? r
-		     : layer_apply(&it->image->layers[i], &it->view, true, &it->progress,
-			       &record->tree, NULL, err);
+	if (r < 0)
+		return r;
+	r = source->kind == SOURCE_TREE
+		    ? layer_copy(&job, layer, source->dir, it->import->dir, tree, err)
+		    : layer_apply(&job, layer, tree, err);
+	return r < 0 ? r : layer_name(it, i, err);
 }
 
 /* The store has it: it was verified when it came, and its record says the rest. */
@@ -85,16 +126,19 @@ static int layer_known(struct importing *it, size_t i, struct err *err)
 
 static int layer_take(struct importing *it, size_t i, struct err *err)
 {
+	struct image_layer *layer = &it->image->layers[i];
 	struct record *record = &it->records[i];
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int r;
 
-	record_init(record, i ? &it->records[i - 1] : NULL, it->image->layers[i].diff_id);
 	(void)snprintf(it->progress.what, sizeof it->progress.what, "layer %zu of %zu", i + 1,
 		it->image->n);
-	it->fds[i] = openat(it->import->layers, record->chain, flags);
+	if (layer->told) {
+		record_init(record, i ? &it->records[i - 1] : NULL, layer->diff_id);
+		it->fds[i] = openat(it->import->layers, record->chain, flags);
+	}
 	r = it->fds[i] < 0 ? layer_new(it, i, err) : layer_known(it, i, err);
-	it->progress.before += it->image->layers[i].blob.size;
+	it->progress.before += layer->blob.size;
 	progress_tell(&it->progress, 0);
 	return r < 0 ? err_wrap(err, "layer %zu of %zu", i + 1, it->image->n) : 0;
 }
@@ -117,38 +161,47 @@ static int layers_take(struct importing *it, struct err *err)
 	return r;
 }
 
-static int image_put(struct importing *it, struct err *err)
+static int image_put(struct importing *it, int dir, struct err *err)
 {
-	own_fd dir = dir_make(it->import->dir, "image", err);
-	own_mem char *text = NULL;
+	own_mem char *text = malloc(it->image->n * RECORD_TEXT);
 	size_t used = 0;
 	int r;
 
-	if (dir < 0)
-		return dir;
-	text = malloc(it->image->n * RECORD_TEXT);
 	if (!text)
 		return err_sys(err, ENOMEM, "write down the layers");
 	for (size_t i = 0; i < it->image->n; i++)
 		used += record_text(&it->records[i], text + used);
 	r = file_put(dir, "layers", text, used, err);
-	return r < 0 ? r
-		     : file_put(dir, "config.json", it->image->config, it->image->config_size, err);
+	if (r < 0 || !it->image->config)
+		return r;
+	return file_put(dir, "config.json", it->image->config, it->image->config_size, err);
 }
 
-static int image_import(const struct import *import, struct image *image, struct err *err)
+/* An image that nobody describes is known by the only layer that it has. */
+static int image_name(struct image *image, struct err *err)
 {
-	struct importing it = { .import = import, .image = image };
+	if (image->old)
+		return image_config_old(image, err);
+	if (!image->config)
+		memcpy(image->id, image->layers[0].diff_id, sizeof image->id);
+	return 0;
+}
+
+static int image_import(const struct import *import, const struct source *source,
+	struct image *image, struct err *err)
+{
+	struct importing it = { .import = import, .source = source, .image = image };
 	own_fd layers = dir_make(import->dir, "layers", err);
-	int r = layers < 0 ? layers : 0;
+	own_fd dir = layers < 0 ? -1 : dir_make(import->dir, "image", err);
+	int r = dir < 0 ? -EIO : 0;
 
 	it.layers = layers;
 	if (r == 0)
 		r = layers_take(&it, err);
 	if (r == 0)
-		r = image_put(&it, err);
+		r = image_name(image, err);
 	if (r == 0)
-		r = id_put(import->dir, image, err);
+		r = image_put(&it, dir, err);
 	for (size_t i = 0; it.fds && i < image->n; i++)
 		fd_close(&it.fds[i]);
 	free(it.fds);
@@ -156,17 +209,90 @@ static int image_import(const struct import *import, struct image *image, struct
 	return r;
 }
 
-int import_run(const struct import *import, struct err *err)
+/* ---- all kinds of sources ----------------------------------------------------------------------- */
+
+/* A tree of its own: the image is its one layer. */
+static int tree_open(const struct source *source, struct image *ret, struct err *err)
 {
-	const struct source source = { .dir = import->source };
-	struct image image = { .n = 0 };
+	struct stat st = { .st_size = 0 };
+
+	ret->layers = calloc(1, sizeof *ret->layers);
+	if (!ret->layers)
+		return err_sys(err, ENOMEM, "remember the layer");
+	ret->n = 1;
+	ret->tree = true;
+	ret->layers[0].blob.fd = -1;
+	if (source->kind == SOURCE_TREE)
+		return 0;
+	if (fstat(source->file, &st) < 0)
+		return err_sys(err, errno, "look at it");
+	ret->layers[0].blob.size = (uint64_t)st.st_size;
+	ret->layers[0].blob.fd = fcntl(source->file, F_DUPFD_CLOEXEC, 0);
+	return ret->layers[0].blob.fd < 0 ? err_sys(err, errno, "open it") : 0;
+}
+
+static int image_open(const struct source *source, const struct image_wanted *wanted,
+	struct image *ret, struct err *err)
+{
+	switch (source->kind) {
+	case SOURCE_OCI:
+		return oci_open(source, wanted, ret, err);
+	case SOURCE_DOCKER:
+		return docker_open(source, wanted, ret, err);
+	case SOURCE_DOCKER_OLD:
+		return docker_open_old(source, wanted, ret, err);
+	case SOURCE_TAR:
+	case SOURCE_TREE:
+	case SOURCE_FILE:
+		break;
+	}
+	if (wanted->ref)
+		return err_set(
+			err, EINVAL, "there are no names in it: %s cannot be chosen", wanted->ref);
+	return tree_open(source, ret, err);
+}
+
+/* The file as it is; it is mounted, not unpacked. */
+static int file_import(const struct import *import, const struct source *source,
+	struct image *image, struct err *err)
+{
+	struct progress progress = { .what = "copy" };
+	own_fd dir = dir_make(import->dir, "image", err);
+	int r = dir < 0 ? dir : 0;
+	own_fd to = -1;
+
+	if (r < 0)
+		return r;
+	to = openat(dir, "root.img", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (to < 0)
+		return err_sys(err, errno, "make root.img");
+	return filecopy(source->file, to, &progress, image->id, err);
+}
+
+static int source_import(const struct import *import, const struct source *source,
+	struct image *image, struct err *err)
+{
 	int r;
 
-	if (!source_has(&source, "oci-layout"))
-		return err_set(err, EINVAL, "it is no image that is known");
-	r = oci_open(&source, &import->wanted, &image, err);
+	if (source->kind == SOURCE_FILE && !import->wanted.ref) {
+		r = file_import(import, source, image, err);
+	} else {
+		r = image_open(source, &import->wanted, image, err);
+		if (r == 0)
+			r = image_import(import, source, image, err);
+	}
+	return r < 0 ? r : id_put(import->dir, image, err);
+}
+
+int import_run(const struct import *import, struct err *err)
+{
+	struct image image = { .n = 0 };
+	struct source source;
+	int r = source_open(import->source, import->dir, import->window, &source, err);
+
 	if (r == 0)
-		r = image_import(import, &image, err);
+		r = source_import(import, &source, &image, err);
 	image_done(&image);
+	source_done(&source);
 	return r;
 }

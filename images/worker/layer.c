@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "images/worker/copytree.h"
 #include "images/worker/entries.h"
 #include "images/worker/stream.h"
 #include "images/worker/upper.h"
@@ -51,23 +52,24 @@ static uint64_t limit_of(const struct blob *blob, uint64_t budget)
 	return budget < UINT64_MAX - slack && budget + slack < limit ? budget + slack : limit;
 }
 
-static int digests_check(const struct image_layer *layer, bool whiteouts, const uint8_t *packed,
-	const uint8_t *plain, struct err *err)
+static int digests_check(
+	struct image_layer *layer, const uint8_t *packed, const uint8_t *plain, struct err *err)
 {
 	if (layer->digested && memcmp(packed, layer->digest, SHA256_DIGEST_SIZE) != 0)
 		return err_set(err, EINVAL, "it is not what its digest says: it is damaged");
-	if (whiteouts && memcmp(plain, layer->diff_id, SHA256_DIGEST_SIZE) != 0)
+	if (layer->told && memcmp(plain, layer->diff_id, SHA256_DIGEST_SIZE) != 0)
 		return err_set(
 			err, EINVAL, "its content is not what the configuration's diff_id says");
+	memcpy(layer->diff_id, plain, SHA256_DIGEST_SIZE);
 	return 0;
 }
 
-static int stream_apply(const struct image_layer *layer, struct apply *apply,
-	struct progress *progress, uint8_t plain[SHA256_DIGEST_SIZE], struct err *err)
+static int stream_apply(const struct layer_job *job, struct image_layer *layer, struct apply *apply,
+	struct err *err)
 {
-	struct stream stream = { .unpacked = 0 };
-	struct reader reader = { .stream = &stream, .progress = progress };
-	uint8_t packed[SHA256_DIGEST_SIZE];
+	struct stream stream = { .window = job->window };
+	struct reader reader = { .stream = &stream, .progress = job->progress };
+	uint8_t packed[SHA256_DIGEST_SIZE], plain[SHA256_DIGEST_SIZE];
 	int r = stream_open(&stream, &layer->blob, limit_of(&layer->blob, apply->budget), err);
 
 	if (r < 0)
@@ -78,31 +80,59 @@ static int stream_apply(const struct image_layer *layer, struct apply *apply,
 		return r;
 	}
 	r = stream_finish(&stream, packed, plain, err);
-	return r < 0 ? r : digests_check(layer, apply->whiteouts, packed, plain, err);
+	/* A layer may well be empty: some tools write one for each line of a recipe. */
+	if (r == 0 && !job->whiteouts && !apply->entries)
+		r = err_set(err, EINVAL, "the archive is empty");
+	return r < 0 ? r : digests_check(layer, packed, plain, err);
 }
 
-int layer_apply(const struct image_layer *layer, const struct view *view, bool whiteouts,
-	struct progress *progress, struct tree_count *ret, uint8_t *ret_plain, struct err *err)
+static int apply_open(
+	const struct layer_job *job, struct apply *apply, struct tree_sums *sums, struct err *err)
 {
-	const int dir = view->layers[view->n - 1];
-	uint8_t plain[SHA256_DIGEST_SIZE];
-	struct tree_sums sums = { .n = 0 };
-	struct apply apply;
-	int r = apply_init(&apply, dir, err);
+	int r = apply_init(apply, job->view->layers[job->view->n - 1], err);
 
 	if (r < 0)
 		return r;
-	apply.view = view;
-	apply.whiteouts = whiteouts;
-	apply.sums = &sums;
-	r = upper_root(view, err);
+	apply->view = job->view;
+	apply->whiteouts = job->whiteouts;
+	apply->sums = sums;
+	return upper_root(job->view, err);
+}
+
+int layer_apply(const struct layer_job *job, struct image_layer *layer, struct tree_count *ret,
+	struct err *err)
+{
+	struct tree_sums sums = { .n = 0 };
+	struct apply apply;
+	int r = apply_open(job, &apply, &sums, err);
+
+	if (r == 0) {
+		r = stream_apply(job, layer, &apply, err);
+		apply_done(&apply);
+	}
 	if (r == 0)
-		r = stream_apply(layer, &apply, progress, plain, err);
-	apply_done(&apply);
-	if (r == 0)
-		r = tree_digest(dir, &sums, true, ret, err);
+		r = tree_digest(apply.root, &sums, true, ret, err);
 	tree_sums_done(&sums);
-	if (r == 0 && ret_plain)
-		memcpy(ret_plain, plain, sizeof plain);
+	return r;
+}
+
+int layer_copy(const struct layer_job *job, struct image_layer *layer, int from, int avoid,
+	struct tree_count *ret, struct err *err)
+{
+	struct tree_sums sums = { .n = 0 };
+	struct apply apply;
+	int r = apply_open(job, &apply, &sums, err);
+
+	if (r == 0) {
+		r = copytree(from, avoid, &apply, job->progress, err);
+		if (r == 0 && apply.entries < 2)
+			r = err_set(err, EINVAL, "the directory is empty");
+		apply_done(&apply);
+	}
+	if (r == 0)
+		r = tree_digest(apply.root, &sums, true, ret, err);
+	tree_sums_done(&sums);
+	if (r == 0)
+		memcpy(layer->diff_id, ret->digest, sizeof layer->diff_id);
 	return r;
 }

@@ -7,14 +7,29 @@
 #include "images/worker/tree.h"
 #include "images/worker/view.h"
 
+struct layer_job {
+	const struct view *view; /* the layer's own directory on top, which is empty */
+	bool whiteouts;          /* it is a layer of an image (entries.h), not a tree of its own */
+	uint64_t window;         /* stream.h */
+	struct progress *progress;
+};
+
 /*
- * layer_apply - unpack the blob into the topmost directory of the view, which is empty
+ * layer_apply - unpack the layer's blob
  *
- * `whiteouts`: the archive is a layer of an image (entries.h), not a tree of its own.
- * Gives: the tree, counted; ret_plain, if not NULL, the digest of the archive in the blob.
+ * Gives: the tree, counted; the layer's diff_id, where it was not told.
  * Fails: also when the blob's digest or the archive's is not the layer's; what was made stays.
  */
-int layer_apply(const struct image_layer *layer, const struct view *view, bool whiteouts,
-	struct progress *progress, struct tree_count *ret, uint8_t *ret_plain, struct err *err);
+int layer_apply(const struct layer_job *job, struct image_layer *layer, struct tree_count *ret,
+	struct err *err);
+
+/*
+ * layer_copy - the same from a tree in the directory `from`
+ *
+ * There is no archive that could have a digest: the tree's own takes the place of the diff_id. The
+ * directory `avoid` is passed over when it lies below.
+ */
+int layer_copy(const struct layer_job *job, struct image_layer *layer, int from, int avoid,
+	struct tree_count *ret, struct err *err);
 
 #endif

@@ -12,27 +12,21 @@
  *
  * Exit: 0; 1 and one line on stderr; 2 for a wrong command line.
  *
- * To unpack, the archive and the directory are opened first; then everything is given away that is not needed
- * for writing files below the directory: capabilities but those for owners, modes and file
- * capabilities, new privileges, memory beyond what the largest decoder takes, and, where the kernel
- * has Landlock, the rest of the file system.
+ * What a job works on is opened first; then everything is given away that it does not need
+ * (confine.h), and only then a byte is looked at.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/capability.h>
-#include <linux/landlock.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "images/worker/confine.h"
 #include "images/worker/cpio.h"
 #include "images/worker/import.h"
 #include "images/worker/extract.h"
@@ -42,92 +36,24 @@
 #include "images/worker/unpack.h"
 #include "images/worker/verify.h"
 #include "supervisor/base/fd.h"
+#include "supervisor/base/num.h"
 #include "supervisor/base/own.h"
 
-/* zstd: 128 MiB window; xz -9: 64 MiB. The list of directories of the largest archive fits too. */
+/* zstd: 128 MiB window; xz -9: 64 MiB. */
 #define MEMORY_MAX (768UL << 20)
+/* Of an image's zstd window, or xz dictionary; [Supervisor] ImageMemory= says otherwise. */
+#define WINDOW (8UL << 20)
+/* Beside it: the ring, libarchive's buffers, what is remembered of contents and members. */
+#define MEMORY_IMPORT (24UL << 20)
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
-#else
-enum { SANITIZED = 0 };
-#endif
-
-static const int kept_capabilities[] = {
-	CAP_CHOWN,
-	CAP_DAC_OVERRIDE,
-	CAP_FOWNER,
-	CAP_FSETID,
-	CAP_SETFCAP,
-};
-
-static int capabilities_drop(bool keep_some, struct err *err)
+/* A job on what is open, and on files below one directory; -1: on none. */
+static int confine_to(int write, struct err *err)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &head, data) < 0)
-		return err_sys(err, errno, "read the capabilities");
-	for (int half = 0; half < 2; half++) {
-		unsigned keep = 0;
-
-		for (size_t i = 0; i < sizeof kept_capabilities / sizeof kept_capabilities[0]; i++)
-			if (keep_some && kept_capabilities[i] / 32 == half)
-				keep |= 1U << (kept_capabilities[i] % 32);
-		data[half].effective = data[half].permitted &= keep;
-		data[half].inheritable = 0;
-	}
-	if (syscall(SYS_capset, &head, data) < 0)
-		return err_sys(err, errno, "drop capabilities");
-	return 0;
-}
-
-/*
- * Landlock: writing below the directory, and nothing else. Version 1 (5.13) forbids hard links
- * between directories, which archives have: it takes version 2 (5.19).
- */
-static int landlock(int dir, struct err *err)
-{
-	/* All rights of version 2, the 14 lowest bits, but to execute, which nobody needs. */
-	const struct landlock_ruleset_attr attr = { .handled_access_fs = (1U << 14) - 1 };
-	const struct landlock_path_beneath_attr beneath = {
-		.allowed_access = attr.handled_access_fs & ~(__u64)LANDLOCK_ACCESS_FS_EXECUTE,
-		.parent_fd = dir,
+	const struct confinement how = {
+		.memory = MEMORY_MAX, .files = true, .write = write, .reads = { -1, -1, -1 }
 	};
-	own_fd rules = -1;
 
-	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2)
-		return 0;
-	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
-	if (rules < 0 ||
-		(dir >= 0 && syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
-				     &beneath, 0) < 0) ||
-		syscall(SYS_landlock_restrict_self, rules, 0) < 0)
-		return err_sys(err, errno, "landlock");
-	return 0;
-}
-
-static int limit(struct err *err)
-{
-	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
-	const struct rlimit none = { 0, 0 };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(err, errno, "no_new_privs");
-	(void)setrlimit(RLIMIT_CORE, &none);
-	if (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0)
-		return err_sys(err, errno, "limit the memory");
-	return 0;
-}
-
-/* `dir`: what may be written below it; -1: nothing, and nothing read but what is open. */
-static int confine(int dir, struct err *err)
-{
-	int r = limit(err);
-
-	if (r == 0 && !SANITIZED)
-		r = landlock(dir, err);
-	return r < 0 ? r : capabilities_drop(dir >= 0, err);
+	return confine(&how, err);
 }
 
 static int unpack_into(
@@ -143,7 +69,7 @@ static int unpack_into(
 		return err_sys(err, errno, "open the directory %s", dir_path);
 	/* Names are bytes; libarchive converts those of pax headers, which are UTF-8. */
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
-	r = confine(dir, err);
+	r = confine_to(dir, err);
 	if (r == 0)
 		r = unpack(archive, dir, err);
 	if (r == 0 && sync_it && syncfs(dir) < 0)
@@ -170,7 +96,7 @@ static int job_verify(int argc, char **argv, struct err *err)
 
 	if (argc > 2)
 		return -EXDEV;
-	r = confine(-1, err);
+	r = confine_to(-1, err);
 	return r < 0 ? r
 		     : verify(STDIN_FILENO, argc > 0 ? argv[0] : NULL, argc > 1 ? argv[1] : NULL,
 			       err);
@@ -185,7 +111,7 @@ static int job_extract(int argc, char **argv, struct err *err)
 		return -EXDEV;
 	if (dir < 0)
 		return err_sys(err, errno, "open the directory %s", argv[1]);
-	r = confine(dir, err);
+	r = confine_to(dir, err);
 	return r < 0 ? r : extract(STDIN_FILENO, argv[0], dir, err);
 }
 
@@ -200,7 +126,7 @@ static int job_signature(int argc, char **argv, struct err *err)
 	n = file_read_at(AT_FDCWD, argv[0], text, sizeof text);
 	if (n < 0)
 		return err_sys(err, (int)-n, "read the signature %s", argv[0]);
-	r = confine(-1, err);
+	r = confine_to(-1, err);
 	if (r == 0)
 		r = signature_check(STDIN_FILENO, text, argv + 1, (size_t)argc - 1, err);
 	return r < 0 ? err_wrap(err, "signature %s", argv[0]) : 0;
@@ -210,12 +136,13 @@ static int job_signature(int argc, char **argv, struct err *err)
 static int job_write(int argc, char **argv, int (*write_it)(FILE *list, int out, struct err *err),
 	struct err *err)
 {
+	const struct confinement how = { .memory = MEMORY_MAX };
 	own_fd out = -1;
 	int r;
 
 	if (argc != 1)
 		return -EXDEV;
-	r = limit(err);
+	r = confine(&how, err);
 	if (r < 0)
 		return r;
 	out = open(argv[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -233,56 +160,111 @@ static int job_cpio(int argc, char **argv, struct err *err)
 	return job_write(argc, argv, cpio, err);
 }
 
-static int job_import(int argc, char **argv, struct err *err)
+static int import_option(
+	struct import *import, const char *name, const char *value, struct err *err)
 {
-	struct import import = { .images = -1 };
-	own_fd source = -1, dir = -1, layers = -1, images = -1;
+	if (strcmp(name, "--ref") == 0) {
+		import->wanted.ref = value;
+		return 0;
+	}
+	if (strcmp(name, "--platform") == 0)
+		return platform_parse(value, &import->wanted.platform) == 0
+			       ? 0
+			       : err_set(err, EINVAL, "--platform %s: write OS/ARCH[/VARIANT]",
+					 value);
+	if (strcmp(name, "--memory") == 0)
+		return num_bytes(value, &import->window) == 0
+			       ? 0
+			       : err_set(err, EINVAL, "--memory %s: write bytes, as 8M", value);
+	return -EXDEV;
+}
+
+/* The descriptors are the caller's to close: import->source and so on, -1 where there is none. */
+static int import_open(struct import *import, char **argv, struct err *err)
+{
+	const int dir = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+	import->source = strcmp(argv[0], "-") == 0
+				 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+				 : open(argv[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (import->source < 0)
+		return err_sys(err, errno, "open it");
+	import->dir = open(argv[1], dir);
+	if (import->dir < 0)
+		return err_sys(err, errno, "open the directory %s", argv[1]);
+	import->layers = open(argv[2], dir);
+	if (import->layers < 0)
+		return err_sys(err, errno, "open the layers %s", argv[2]);
+	import->images = openat(import->layers, "../images", dir | O_NOFOLLOW);
+	return 0;
+}
+
+static bool is_dir(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int import_confined(const struct import *import, struct err *err)
+{
+	const struct confinement how = {
+		.memory = MEMORY_IMPORT + import->window,
+		.files = true,
+		.write = import->dir,
+		.reads = { import->layers, import->images,
+			is_dir(import->source) ? import->source : -1 },
+		.opaque = true,
+		.background = true,
+	};
 	int r;
 
-	platform_host(&import.wanted.platform);
-	for (; argc > 3; argc -= 2, argv += 2) {
-		if (strcmp(argv[0], "--ref") == 0)
-			import.wanted.ref = argv[1];
-		else if (strcmp(argv[0], "--platform") != 0)
-			return -EXDEV;
-		else if (platform_parse(argv[1], &import.wanted.platform) < 0)
-			return err_set(
-				err, EINVAL, "--platform %s: write OS/ARCH[/VARIANT]", argv[1]);
-	}
-	if (argc != 3)
-		return -EXDEV;
-	source = open(argv[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (source < 0)
-		return err_sys(err, errno, "open %s", argv[0]);
-	dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_sys(err, errno, "open the directory %s", argv[1]);
-	layers = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (layers < 0)
-		return err_sys(err, errno, "open the layers %s", argv[2]);
-	images = openat(layers, "../images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	import.source = source;
-	import.dir = dir;
-	import.layers = layers;
-	import.images = images;
+	/* Names are bytes; libarchive converts those of pax headers, which are UTF-8. */
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
-	r = limit(err);
+	r = confine(&how, err);
+	return r < 0 ? r : import_run(import, err);
+}
+
+static int job_import(int argc, char **argv, struct err *err)
+{
+	struct import import = {
+		.source = -1, .dir = -1, .layers = -1, .images = -1, .window = WINDOW
+	};
+	int r = 0;
+
+	platform_host(&import.wanted.platform);
+	for (; argc > 3 && r == 0; argc -= 2, argv += 2)
+		r = import_option(&import, argv[0], argv[1], err);
+	if (r < 0 || argc != 3)
+		return r < 0 ? r : -EXDEV;
+	r = import_open(&import, argv, err);
 	if (r == 0)
-		r = import_run(&import, err);
+		r = import_confined(&import, err);
+	fd_close(&import.source);
+	fd_close(&import.dir);
+	fd_close(&import.layers);
+	fd_close(&import.images);
 	return r < 0 ? err_wrap(err, "import %s", argv[0]) : 0;
 }
 
 static int job_verify_tree(int argc, char **argv, struct err *err)
 {
+	own_fd dir = argc == 1 ? open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	const struct confinement how = {
+		.memory = MEMORY_IMPORT,
+		.files = true,
+		.write = -1,
+		.reads = { dir, -1, -1 },
+		.opaque = true,
+		.background = true,
+	};
 	char hex[DIGEST_HEX + 1];
 	struct tree_count tree;
-	own_fd dir = -1;
 	int r;
 
 	if (argc != 1)
 		return -EXDEV;
-	dir = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = dir < 0 ? err_sys(err, errno, "open it") : limit(err);
+	r = dir < 0 ? err_sys(err, errno, "open it") : confine(&how, err);
 	if (r == 0)
 		r = tree_digest(dir, NULL, false, &tree, err);
 	if (r < 0)
@@ -299,7 +281,8 @@ static const struct {
 	const char *usage;
 } jobs[] = {
 	{ "unpack", job_unpack, "[--sync] ARCHIVE DIR" },
-	{ "import", job_import, "[--platform OS/ARCH[/VARIANT]] [--ref NAME] SOURCE DIR LAYERS" },
+	{ "import", job_import,
+		"[--platform OS/ARCH[/VARIANT]] [--ref NAME] [--memory BYTES] SOURCE DIR LAYERS" },
 	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
 	{ "verify-tree", job_verify_tree, "DIR" },
 	{ "extract", job_extract, "BUNDLE DIR <FILE" },

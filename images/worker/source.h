@@ -1,4 +1,4 @@
-/* Where an image comes from: a directory or an archive whose members are found by name. */
+/* Where an image comes from, and what it is: told by the content, never by a name. */
 #ifndef BERTH_IMAGES_WORKER_SOURCE_H
 #define BERTH_IMAGES_WORKER_SOURCE_H
 
@@ -6,19 +6,45 @@
 #include <stddef.h>
 
 #include "images/worker/blob.h"
+#include "images/worker/members.h"
 #include "supervisor/base/err.h"
 
-struct source {
-	int dir; /* of a layout; -1: none */
+enum source_kind {
+	SOURCE_OCI,        /* an OCI layout: a directory, or an archive of one */
+	SOURCE_DOCKER,     /* an archive with manifest.json, as `docker save` makes it */
+	SOURCE_DOCKER_OLD, /* the same before 2016: `repositories`, and a directory for each layer */
+	SOURCE_TAR,        /* a tree in a tar archive, perhaps packed */
+	SOURCE_TREE,       /* a tree in a directory */
+	SOURCE_FILE,       /* a file system image: erofs or squashfs */
 };
 
-/* source_has - is there a file of that name. */
+struct source {
+	enum source_kind kind;
+	int dir;  /* of a layout or a tree; -1: none */
+	int file; /* of anything else; -1: none */
+	struct members members;
+	uint64_t window; /* stream.h */
+};
+
+/*
+ * source_open - look at what was given
+ *
+ * `fd`: a directory, a file, or a pipe, which is copied first. What is an archive of an image, but
+ * packed, is unpacked first. The copies are nameless files in the directory `spool`.
+ * Gives: *ret, for source_done, which leaves `fd` alone.
+ * Fails: -EINVAL with what it is not.
+ */
+int source_open(int fd, int spool, uint64_t window, struct source *ret, struct err *err);
+void source_done(struct source *source);
+
+/* source_has - is there a file of that name, in a layout or an archive. */
 bool source_has(const struct source *source, const char *name);
 
 /*
  * source_find - the file `name`
  *
- * Gives: a blob with a descriptor of its own, the caller's. Fails: -ENOENT. Links are not followed.
+ * Gives: a blob with a descriptor of its own, the caller's. Fails: -ENOENT. In a directory links are
+ *        not followed.
  */
 int source_find(const struct source *source, const char *name, struct blob *ret, struct err *err);
 

@@ -91,6 +91,10 @@ static int unpack_err(struct stream *stream, struct archive *archive)
 
 	if (stream->err.code)
 		return -stream->err.code;
+	if (text && (strstr(text, "memory") || archive_errno(archive) == ENOMEM))
+		return err_set(&stream->err, ENOMEM,
+			"cannot unpack it: %s: it takes more than [Supervisor] ImageMemory= allows",
+			text);
 	return err_set(&stream->err, EINVAL, "cannot unpack it: %s", text ? text : "damaged");
 }
 
@@ -188,11 +192,33 @@ static int skip_frames(struct stream *stream, uint8_t magic[SKIPPABLE_HEAD])
 	}
 }
 
+/*
+ * How far back the first frame of zstd looks (RFC 8878, 3.1.1.1): its decoder takes that much memory.
+ * What later frames ask for meets the limit of the job.
+ */
+static int window_check(struct stream *stream, const uint8_t *head)
+{
+	const unsigned exponent = head[5] >> 3;
+	const unsigned mantissa = head[5] & 7;
+	uint64_t window = 1ULL << (10 + exponent);
+
+	window += window / 8 * mantissa;
+	/* One segment: the content is the window, and its size says so. It may be any. */
+	if ((head[4] & 0x20) || window <= stream->window)
+		return 0;
+	return err_set(&stream->err, ENOMEM,
+		"its zstd window takes %llu MiB of memory, and [Supervisor] ImageMemory= allows "
+		"%llu",
+		(unsigned long long)(window >> 20), (unsigned long long)(stream->window >> 20));
+}
+
 static int unpack_all(struct stream *stream)
 {
 	uint8_t magic[SKIPPABLE_HEAD] = { 0 };
 	int r = skip_frames(stream, magic);
 
+	if (r == 0 && memcmp(magic, "\x28\xb5\x2f\xfd", 4) == 0)
+		r = window_check(stream, magic);
 	if (r < 0)
 		return r;
 	if (memcmp(magic, "\x1f\x8b", 2) == 0)
@@ -251,6 +277,8 @@ int stream_open(struct stream *stream, const struct blob *blob, uint64_t limit, 
 
 	stream->blob = *blob;
 	stream->limit = limit;
+	if (!stream->window)
+		stream->window = UINT64_MAX;
 	stream->chunks = malloc((size_t)STREAM_CHUNK * STREAM_CHUNKS);
 	stream->input = malloc(STREAM_INPUT);
 	sha256_init(&stream->packed);

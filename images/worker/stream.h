@@ -19,7 +19,8 @@ enum { STREAM_CHUNK = 256 * 1024, STREAM_CHUNKS = 4, STREAM_INPUT = 128 * 1024 }
 
 struct stream {
 	struct blob blob;
-	uint64_t limit; /* unpacked bytes that may come at most */
+	uint64_t limit;  /* unpacked bytes that may come at most */
+	uint64_t window; /* bytes that zstd may look back; 0: any. Set by the caller */
 
 	/* The thread's own until it is joined. */
 	pthread_t thread;
@@ -48,7 +49,7 @@ struct stream {
  *
  * Plain, or packed by gzip (several members too), xz or zstd (skippable frames too): told by the
  * first bytes. What follows the packed data is hashed too, and otherwise ignored.
- * Needs: every other field of *stream is zero; one of stream_finish and stream_drop in the end.
+ * Needs: every field of *stream but `window` is zero; one of stream_finish and stream_drop in the end.
  */
 int stream_open(struct stream *stream, const struct blob *blob, uint64_t limit, struct err *err);
 

@@ -1,0 +1,334 @@
+#include "images/worker/confine.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "supervisor/base/own.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
+#else
+enum { SANITIZED = 0 };
+#endif
+
+/* ---- capabilities ------------------------------------------------------------------------------- */
+
+static const int for_writing[] = {
+	CAP_CHOWN,
+	CAP_DAC_OVERRIDE,
+	CAP_FOWNER,
+	CAP_FSETID,
+	CAP_SETFCAP,
+};
+
+/* Trees belong to many users; and reading leaves no access times. */
+static const int for_reading[] = { CAP_DAC_READ_SEARCH, CAP_FOWNER };
+
+static int capabilities_drop(const struct confinement *how, struct err *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	uint64_t keep = 0;
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return err_sys(err, errno, "read the capabilities");
+	for (size_t i = 0; how->write >= 0 && i < sizeof for_writing / sizeof for_writing[0]; i++)
+		keep |= 1ULL << for_writing[i];
+	for (size_t i = 0; how->reads[0] >= 0 && i < sizeof for_reading / sizeof for_reading[0];
+		i++)
+		keep |= 1ULL << for_reading[i];
+	if (how->opaque)
+		keep |= 1ULL << CAP_SYS_ADMIN;
+	for (int half = 0; half < 2; half++) {
+		data[half].effective = data[half].permitted &= (uint32_t)(keep >> 32 * half);
+		data[half].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &head, data) < 0)
+		return err_sys(err, errno, "drop capabilities");
+	return 0;
+}
+
+/* ---- the file system ---------------------------------------------------------------------------- */
+
+static int allow_below(int rules, int dir, uint64_t rights)
+{
+	const struct landlock_path_beneath_attr below = {
+		.allowed_access = rights,
+		.parent_fd = dir,
+	};
+
+	if (dir < 0)
+		return 0;
+	return (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &below, 0);
+}
+
+static int landlock(const struct confinement *how, struct err *err)
+{
+	/* All rights of version 2, the 14 lowest bits, but to execute, which nobody needs. */
+	const struct landlock_ruleset_attr attr = { .handled_access_fs = (1U << 14) - 1 };
+	const uint64_t all = attr.handled_access_fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE;
+	const uint64_t read = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+	own_fd rules = -1;
+	int r;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2)
+		return 0;
+	rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	r = rules < 0 ? -1 : allow_below(rules, how->write, all);
+	for (int i = 0; i < CONFINE_READS && r == 0; i++)
+		r = allow_below(rules, how->reads[i], read);
+	if (r < 0 || syscall(SYS_landlock_restrict_self, rules, 0) < 0)
+		return err_sys(err, errno, "landlock");
+	return 0;
+}
+
+/* ---- system calls ------------------------------------------------------------------------------- */
+
+/* The C library's choice of calls differs between machines and versions: what is missing is left out. */
+static const int calls[] = {
+	SYS_read,
+	SYS_pread64,
+	SYS_write,
+	SYS_pwrite64,
+	SYS_writev,
+	SYS_lseek,
+	SYS_close,
+	SYS_openat,
+	SYS_openat2,
+	SYS_dup,
+	SYS_dup3,
+	SYS_fcntl,
+	SYS_fstat,
+	SYS_statx,
+	SYS_fstatfs,
+	SYS_getdents64,
+	SYS_ftruncate,
+	SYS_syncfs,
+	SYS_fsync,
+	SYS_fdatasync,
+	SYS_fsync,
+	SYS_fdatasync,
+	SYS_mkdirat,
+	SYS_mknodat,
+	SYS_symlinkat,
+	SYS_linkat,
+	SYS_unlinkat,
+	SYS_renameat2,
+	SYS_readlinkat,
+	SYS_faccessat,
+	SYS_fchown,
+	SYS_fchownat,
+	SYS_fchmod,
+	SYS_fchmodat,
+	SYS_utimensat,
+	SYS_fsetxattr,
+	SYS_fgetxattr,
+	SYS_flistxattr,
+	SYS_brk,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_futex,
+	SYS_set_robust_list,
+	SYS_rseq,
+	SYS_gettid,
+	SYS_getpid,
+	SYS_tgkill,
+	SYS_geteuid,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_rt_sigaction,
+	SYS_restart_syscall,
+	SYS_sched_yield,
+	SYS_sched_getaffinity,
+	SYS_clock_gettime,
+	SYS_clock_nanosleep,
+	SYS_getrandom,
+	SYS_prlimit64,
+	SYS_exit,
+	SYS_exit_group,
+#ifdef SYS_fadvise64
+	SYS_fadvise64,
+#endif
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_renameat
+	SYS_renameat,
+#endif
+#ifdef SYS_faccessat2
+	SYS_faccessat2,
+#endif
+#ifdef SYS_fstat64
+	SYS_fstat64,
+	SYS_fstatat64,
+	SYS_ftruncate64,
+	SYS_fcntl64,
+	SYS_fstatfs64,
+	SYS__llseek,
+#endif
+#ifdef SYS_arm_fadvise64_64
+	SYS_arm_fadvise64_64,
+#endif
+#ifdef SYS_futex_time64
+	SYS_futex_time64,
+	SYS_clock_gettime64,
+	SYS_clock_nanosleep_time64,
+	SYS_utimensat_time64,
+#endif
+#ifdef SYS_ugetrlimit
+	SYS_ugetrlimit,
+#endif
+};
+
+enum { NCALLS = sizeof calls / sizeof calls[0], PROGRAM_MAX = NCALLS + 24 };
+
+#if defined(__x86_64__)
+enum { ARCH = AUDIT_ARCH_X86_64 };
+#elif defined(__aarch64__)
+enum { ARCH = AUDIT_ARCH_AARCH64 };
+#elif defined(__arm__)
+enum { ARCH = AUDIT_ARCH_ARM };
+#elif defined(__riscv) && __riscv_xlen == 64
+enum { ARCH = AUDIT_ARCH_RISCV64 };
+#else
+enum { ARCH = 0 };
+#endif
+
+#define CALL_FIELD(field) ((unsigned)offsetof(struct seccomp_data, field))
+/* The low half of an argument: flags have no more. */
+#define LOW_HALF (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0)
+#define ARG(i)   (CALL_FIELD(args) + 8 * (i) + LOW_HALF)
+
+struct program {
+	struct sock_filter code[PROGRAM_MAX];
+	unsigned short n;
+};
+
+static void put(struct program *to, unsigned short code, uint8_t yes, uint8_t no, uint32_t k)
+{
+	to->code[to->n++] = (struct sock_filter){ .code = code, .jt = yes, .jf = no, .k = k };
+}
+
+/* Allow the call when none, or one, of the bits is set in its argument; else EPERM. */
+static void put_bits(struct program *to, int call, unsigned arg, uint32_t bits, bool wanted)
+{
+	put(to, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (uint32_t)call);
+	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, ARG(arg));
+	put(to, BPF_JMP | BPF_JSET | BPF_K, !wanted, wanted, bits);
+	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
+}
+
+static void program_make(struct program *to)
+{
+	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, CALL_FIELD(arch));
+	put(to, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (uint32_t)ARCH);
+	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
+	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, CALL_FIELD(nr));
+	/* Threads, of which its flags tell; those of clone3 cannot be looked at: the library then
+	 * takes clone. */
+	put_bits(to, SYS_clone, 0, CLONE_THREAD, true);
+	put(to, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_clone3);
+	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
+#ifdef SYS_mmap
+	put_bits(to, SYS_mmap, 2, PROT_EXEC, false);
+#else
+	put_bits(to, SYS_mmap2, 2, PROT_EXEC, false);
+#endif
+	put_bits(to, SYS_mprotect, 2, PROT_EXEC, false);
+	for (int i = 0; i < NCALLS; i++) {
+		put(to, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)(NCALLS - i), 0, (uint32_t)calls[i]);
+	}
+	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
+	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
+static int calls_limit(struct err *err)
+{
+	struct program program = { .n = 0 };
+	struct sock_fprog load;
+
+	if (ARCH == 0)
+		return 0;
+	program_make(&program);
+	load = (struct sock_fprog){ .len = program.n, .filter = program.code };
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &load) < 0 && errno != EINVAL)
+		return err_sys(err, errno, "seccomp");
+	return 0;
+}
+
+/* ---- limits ------------------------------------------------------------------------------------- */
+
+static void priority_lower(void)
+{
+	enum { WHO_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
+
+	(void)setpriority(PRIO_PROCESS, 0, 10);
+	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT);
+}
+
+/* One file is at most as large as what is free. */
+static void file_size_limit(int dir)
+{
+	struct statvfs fs;
+	struct rlimit size;
+
+	if (dir < 0 || fstatvfs(dir, &fs) < 0 || !fs.f_blocks)
+		return;
+	size.rlim_cur = size.rlim_max = (rlim_t)fs.f_bavail * fs.f_frsize;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	(void)setrlimit(RLIMIT_FSIZE, &size);
+}
+
+static int limits_set(const struct confinement *how, struct err *err)
+{
+	const struct rlimit memory = { how->memory, how->memory };
+	const struct rlimit none = { 0, 0 };
+	struct rlimit files;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, errno, "no_new_privs");
+	(void)setrlimit(RLIMIT_CORE, &none);
+	/* A descriptor for each layer, twice while one looks through them. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 4096) {
+		files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	/* What is written to, not what is only set aside: each thread's heap sets much aside. */
+	(void)mallopt(M_ARENA_MAX, 1);
+	if (!SANITIZED && setrlimit(RLIMIT_DATA, &memory) < 0)
+		return err_sys(err, errno, "limit the memory");
+	if (how->files)
+		file_size_limit(how->write);
+	if (how->background)
+		priority_lower();
+	return 0;
+}
+
+int confine(const struct confinement *how, struct err *err)
+{
+	int r = limits_set(how, err);
+
+	if (r == 0 && how->files && !SANITIZED)
+		r = landlock(how, err);
+	if (r == 0 && how->files)
+		r = capabilities_drop(how, err);
+	if (r == 0 && how->files && !SANITIZED)
+		r = calls_limit(err);
+	return r;
+}
