@@ -45,17 +45,17 @@ static unsigned long counted(const char *text, const char *label, const char *wo
 
 /*
  * The list of sockets walks a table of the whole machine (a millisecond on a large one), so the
- * namespace's counters are asked first. What cannot be read counts as "some".
+ * namespace's counters are asked first. What cannot be read counts as "some". Who cannot come back from
+ * there must not go on: it would take the container's network for the host's.
  */
-static void sockets_count(int netns_fd, bool some[static KINDS])
+static int sockets_count(int netns_fd, bool some[static KINDS], struct err *err)
 {
 	char text[2][1024];
 	int back = -1;
+	int r = netns_enter(netns_fd, &back, err);
 
-	for (size_t i = 0; i < KINDS; i++)
-		some[i] = true;
-	if (netns_enter(netns_fd, &back, NULL) < 0)
-		return;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < 2; i++) {
 		if (file_read_at(-1,
 			    i ? "/proc/thread-self/net/sockstat6"
@@ -63,12 +63,15 @@ static void sockets_count(int netns_fd, bool some[static KINDS])
 			    text[i], sizeof text[i]) < 0)
 			text[i][0] = '\0';
 	}
-	(void)netns_leave(&back, NULL);
+	r = netns_leave(&back, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < KINDS; i++)
 		some[i] = counted(text[kinds[i].family == AF_INET6], kinds[i].label, " inuse ") > 0;
 	/* Connections in TIME_WAIT of both families are counted with IPv4's. */
 	if (counted(text[0], "TCP:", " tw ") > 0)
 		some[0] = some[1] = true;
+	return 0;
 }
 
 struct victims {
@@ -131,9 +134,8 @@ static int clear_sockets(int netns_fd, struct err *err)
 	own_rtnl ask = { 0 };
 	own_rtnl act = { 0 };
 	bool some[KINDS];
-	int r = 0;
+	int r = sockets_count(netns_fd, some, err);
 
-	sockets_count(netns_fd, some);
 	for (size_t i = 0; r == 0 && i < KINDS; i++) {
 		if (!some[i])
 			continue;
