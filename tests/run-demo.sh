@@ -1,6 +1,6 @@
 #!/bin/bash
 # run-demo.sh BUILD_DIR: what `make run` shows. Two containers on one bridge, one of them killed, then
-# berth itself killed, a limit, and everything stopped: in namespaces of its own, so the machine it
+# berth itself killed, a limit, everything stopped, and the same out of one file: in namespaces of its own, so the machine it
 # runs on is the same afterwards, and it shows that. Exit 0 when everything happened as it says.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -134,6 +134,44 @@ write_units() {
 }
 
 # `ps` also reads what a dead supervisor left; this only a living one says.
+# The appliance has its configuration inside.
+berth_of_site() { "$demo/site" "$@"; }
+
+# What is left once everything is stopped.
+stopped() {
+	kill -INT "$supervisor"
+	wait "$supervisor" || give_up "berth ended with exit code $?"
+	left=$(ps -eo ppid=,stat=,args= | awk '$1 == 1 && $2 !~ /^Z/' | grep -c -v run-demo.sh)
+	links=$(ip -o link | grep -c -v ': lo:')
+	mounts=$(grep -c " $demo" /proc/self/mountinfo)
+	say "left: $left processes, $links links, $mounts mounts, $(nft list tables | wc -l) nft tables."
+	[ "$left $links $mounts $(nft list tables | wc -l)" = "0 0 0 0" ] || give_up "something is left"
+}
+
+one_file() {
+	command -v mkfs.erofs >/dev/null || {
+		say "not shown: mkfs.erofs is not installed (package erofs-utils)"
+		return 1
+	}
+	rm "$demo/units/greedy.container"
+	sed -i 's|^Rootfs=.*|Image=web|' "$demo"/units/*.container
+	say "Rootfs= becomes Image=web, and: berth pack --image web=$root -o site"
+	"$BERTH" --config "$demo/units" pack --image web="$root" -o "$demo/site" >"$demo/packed" ||
+		give_up "nothing was packed"
+	sed "s|$demo/|./|g" "$demo/packed" | show
+	# From here on every verb is one of the file's.
+	berth() { berth_of_site "$@"; }
+	begun_file=${EPOCHREALTIME/[.,]/}
+	"$demo/site" supervise 2>>"$demo/supervise.log" &
+	supervisor=$!
+	until_true 15 is web ready || give_up "web is not ready: $(berth why web 2>&1)"
+	took=$((${EPOCHREALTIME/[.,]/} - begun_file))
+	until_true 15 is asker ready || give_up "asker is not ready: $(berth why asker 2>&1)"
+	say "./site supervise: web ready $((took / 1000)).$((took / 100 % 10)) ms later, its image mounted where it lies:"
+	berth bundle ls | grep -e ^KIND -e ^image | show
+	ask | show
+}
+
 speaks() { berth status 2>/dev/null | grep -q ', pid '; }
 supervise() {
 	"$BERTH" --config "$demo/units" --run-dir "$demo/run" supervise 2>>"$demo/supervise.log" &
@@ -195,13 +233,11 @@ inside() {
 	fi
 
 	step "7. Everything is stopped (SIGINT to berth)"
-	kill -INT "$supervisor"
-	wait "$supervisor" || give_up "berth ended with exit code $?"
-	left=$(ps -eo ppid=,stat=,args= | awk '$1 == 1 && $2 !~ /^Z/' | grep -c -v run-demo.sh)
-	links=$(ip -o link | grep -c -v ': lo:')
-	mounts=$(grep -c " $demo" /proc/self/mountinfo)
-	say "left: $left processes, $links links, $mounts mounts, $(nft list tables | wc -l) nft tables."
-	[ "$left $links $mounts $(nft list tables | wc -l)" = "0 0 0 0" ] || give_up "something is left"
+	stopped
+
+	step "8. The same as one file: berth, the units and the image"
+	one_file && stopped
+	true
 }
 
 if [ "${2:-}" = inside ]; then
