@@ -45,7 +45,7 @@ static bool has_magic(int file, uint64_t offset, uint32_t magic)
 		       (uint32_t)b[3] << 24) == magic;
 }
 
-static const char *type_of(int file, uint64_t offset)
+const char *fsimage_type(int file, uint64_t offset)
 {
 	if (has_magic(file, offset + EROFS_SUPER_OFFSET, EROFS_SUPER_MAGIC_V1))
 		return "erofs";
@@ -142,7 +142,7 @@ static int mount_loop(const char *type, int file, uint64_t offset, uint64_t leng
 int fsimage_mount(int file, uint64_t offset, uint64_t length, const char *where,
 	enum fsimage_way *ret, struct err *err)
 {
-	const char *type = type_of(file, offset);
+	const char *type = fsimage_type(file, offset);
 	enum fsimage_way way = FSIMAGE_FILE;
 	struct err first = { 0 };
 	own_fd mnt = -1;

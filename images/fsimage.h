@@ -26,6 +26,9 @@ enum fsimage_way {
 int fsimage_mount(int file, uint64_t offset, uint64_t length, const char *where,
 	enum fsimage_way *ret, struct err *err);
 
+/* "erofs" or "squashfs", by its magic number; NULL: neither. */
+const char *fsimage_type(int file, uint64_t offset);
+
 /* Is a file system of these kinds at `path`, where the directories above are on another kind? */
 bool fsimage_mounted(const char *path);
 

@@ -20,8 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "images/fsextract.h"
 #include "images/fsimage.h"
 #include "images/inuse.h"
+#include "images/stamp.h"
 #include "images/work.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
@@ -32,11 +34,22 @@ enum { HASH_LENGTH = 16 };
 
 struct names {
 	char tree[40]; /* PATH-CONTENT */
+	char made
+		[48]; /* of an image in a file that had to be unpacked: its tree is no mount's place */
 	char tmp[48];
+	char stamp[56];
 	char lock[32];
 };
 
 /* ---- names -------------------------------------------------------------------------------------- */
+
+static void names_of_tree(struct names *names, unsigned long long of)
+{
+	(void)snprintf(names->made, sizeof names->made, "%s.made", names->tree);
+	(void)snprintf(names->tmp, sizeof names->tmp, ".tmp-%s", names->tree);
+	(void)snprintf(names->stamp, sizeof names->stamp, ".verified-%s", names->tree);
+	(void)snprintf(names->lock, sizeof names->lock, ".lock-%016llx", of);
+}
 
 /* An image of an appliance is named by its content alone, whatever file it comes in. */
 static void payload_names(const struct root_spec *spec, struct names *ret)
@@ -44,8 +57,7 @@ static void payload_names(const struct root_spec *spec, struct names *ret)
 	unsigned long long of_image = str_hash(spec->image);
 
 	(void)snprintf(ret->tree, sizeof ret->tree, "%016llx-%s", of_image, spec->tag);
-	(void)snprintf(ret->tmp, sizeof ret->tmp, ".tmp-%s", ret->tree);
-	(void)snprintf(ret->lock, sizeof ret->lock, ".lock-%016llx", of_image);
+	names_of_tree(ret, of_image);
 }
 
 static int file_names(const char *path, struct names *ret, struct err *err)
@@ -67,8 +79,7 @@ static int file_names(const char *path, struct names *ret, struct err *err)
 	if (n < 0 || (size_t)n >= sizeof key)
 		return err_sys(err, ENAMETOOLONG, "root %s", path);
 	(void)snprintf(ret->tree, sizeof ret->tree, "%016llx-%016llx", of_path, str_hash(key));
-	(void)snprintf(ret->tmp, sizeof ret->tmp, ".tmp-%s", ret->tree);
-	(void)snprintf(ret->lock, sizeof ret->lock, ".lock-%016llx", of_path);
+	names_of_tree(ret, of_path);
 	return 0;
 }
 
@@ -140,13 +151,20 @@ static void stale_remove(int dir, const struct names *names)
 	while ((entry = readdir(list))) {
 		const char *name = entry->d_name;
 		bool tmp = str_starts(name, ".tmp-");
-		const char *tree = tmp ? name + strlen(".tmp-") : name;
+		bool stamp = str_starts(name, ".verified-");
+		const char *tree = name + (tmp            ? strlen(".tmp-")
+						  : stamp ? strlen(".verified-")
+							  : 0);
 
 		if (strncmp(tree, names->tree, HASH_LENGTH + 1) != 0)
 			continue;
 		/* Under the lock, a tmp tree has no maker any more. */
-		if (!tmp && strcmp(tree, names->tree) == 0)
+		if (!tmp && (strcmp(tree, names->tree) == 0 || strcmp(tree, names->made) == 0))
 			continue;
+		if (stamp) {
+			(void)unlinkat(dir, name, 0);
+			continue;
+		}
 		/* Whoever runs on a mount has one of his own. */
 		if (mount_remove(dir, name))
 			continue;
@@ -222,19 +240,61 @@ static int prepare_tar(const struct root_spec *spec, const char *img_dir, const 
 
 /* ---- an image in a file --------------------------------------------------------------------------- */
 
-static int mount_locked(const struct root_spec *spec, int file, int dir, const char *worker,
-	const struct names *names, const char *where, struct err *err)
+/* Once for a content and a boot, also when the supervisor is started anew, unless each time was asked. */
+static int verify_locked(const struct root_spec *spec, int file, int dir, const char *worker,
+	const struct names *names, struct err *err)
 {
 	const struct work verify = {
 		.program = worker, .words = { "verify", "image", spec->image }, .in = file
 	};
 	int r;
 
-	if (spec->tag && spec->verify != VERIFY_NEVER) {
-		r = work_run(&verify, err);
-		if (r < 0)
-			return r;
-	}
+	if (!spec->tag || spec->verify == VERIFY_NEVER ||
+		(spec->verify == VERIFY_ONCE && stamp_holds(dir, names->stamp, file)))
+		return 0;
+	r = work_run(&verify, err);
+	if (r == 0)
+		stamp_set(dir, names->stamp, file);
+	return r;
+}
+
+/* Neither out of the file nor through a loop device: what mounting said comes first in the message. */
+static int extract_locked(const struct root_spec *spec, int file, int dir, const char *img_dir,
+	const struct names *names, struct err *err)
+{
+	const struct err mounting = *err;
+	struct err why = { 0 };
+	char tmp[4096];
+	int r;
+
+	if (fsimage_type(file, spec->offset) == NULL)
+		return -err->code;
+	if ((size_t)snprintf(tmp, sizeof tmp, "%s/%s", img_dir, names->tmp) >= sizeof tmp)
+		return err_sys(err, ENAMETOOLONG, "%s/%s", img_dir, names->tmp);
+	r = fsextract(file, spec->offset, spec->length, tmp, &why);
+	if (r == 0 && renameat(dir, names->tmp, dir, names->made) < 0)
+		r = err_sys(&why, errno, "rename %s", tmp);
+	if (r == 0)
+		return 0;
+	(void)path_remove_tree(dir, names->tmp);
+	return err_set(
+		err, mounting.code, "%s; nor can it be unpacked: %s", mounting.text, why.text);
+}
+
+/* Gives the name below img_dir that the root is at. */
+static int mount_locked(const struct root_spec *spec, int file, int dir, const char *img_dir,
+	const char *worker, const struct names *names, const char **ret, struct err *err)
+{
+	char where[4096];
+	int r = verify_locked(spec, file, dir, worker, names, err);
+
+	if (r < 0)
+		return r;
+	*ret = names->made;
+	if (faccessat(dir, names->made, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	*ret = names->tree;
+	(void)snprintf(where, sizeof where, "%s/%s", img_dir, names->tree);
 	/* Somebody else may have mounted it while we waited for the lock. */
 	if (fsimage_mounted(where))
 		return 0;
@@ -242,21 +302,22 @@ static int mount_locked(const struct root_spec *spec, int file, int dir, const c
 	if (mkdirat(dir, names->tree, 0755) < 0 && errno != EEXIST)
 		return err_sys(err, errno, "mkdir %s", where);
 	r = fsimage_mount(file, spec->offset, spec->length, where, NULL, err);
-	if (r < 0) {
-		(void)unlinkat(dir, names->tree, AT_REMOVEDIR);
-		return err_wrap(err, "mount the image %s", spec->image ? spec->image : spec->path);
-	}
-	return 0;
+	if (r == 0)
+		return 0;
+	(void)unlinkat(dir, names->tree, AT_REMOVEDIR);
+	(void)err_wrap(err, "mount the image %s", spec->image ? spec->image : spec->path);
+	*ret = names->made;
+	return extract_locked(spec, file, dir, img_dir, names, err);
 }
 
 static int prepare_file(const struct root_spec *spec, const char *img_dir, const char *worker,
 	char *ret, size_t size, struct err *err)
 {
 	struct names names = { 0 };
+	const char *name;
 	own_fd file = -1;
 	own_fd lock = -1;
 	own_fd dir = -1;
-	char where[4096];
 	int r = 0;
 
 	if (spec->tag)
@@ -265,8 +326,8 @@ static int prepare_file(const struct root_spec *spec, const char *img_dir, const
 		r = file_names(spec->path, &names, err);
 	if (r < 0)
 		return r;
-	if ((size_t)snprintf(where, sizeof where, "%s/%s", img_dir, names.tree) >= size)
-		return err_sys(err, ENAMETOOLONG, "%s/%s", img_dir, names.tree);
+	if (strlen(img_dir) + 1 + strlen(names.made) >= size)
+		return err_sys(err, ENAMETOOLONG, "%s/%s", img_dir, names.made);
 	file = open(spec->path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return err_sys(err, errno, "open the root %s", spec->path);
@@ -276,9 +337,11 @@ static int prepare_file(const struct root_spec *spec, const char *img_dir, const
 	lock = file_lock(dir, names.lock, err);
 	if (lock < 0)
 		return lock;
-	r = mount_locked(spec, file, dir, worker, &names, where, err);
+	r = mount_locked(spec, file, dir, img_dir, worker, &names, &name, err);
 	if (r == 0)
-		memcpy(ret, where, strlen(where) + 1);
+		(void)snprintf(ret, size, "%s/%s", img_dir, name);
+	if (r == 0 && name == names.made)
+		hand_out(dir, names.made);
 	return r;
 }
 
@@ -363,6 +426,9 @@ bool rootfs_ready(const struct root_spec *spec, const char *img_dir, char *ret, 
 		if (!spec->tag || spec->verify == VERIFY_ALWAYS)
 			return false;
 		payload_names(spec, &names);
+		if ((size_t)snprintf(ret, size, "%s/%s", img_dir, names.made) < size &&
+			access(ret, F_OK) == 0)
+			return true;
 		return (size_t)snprintf(ret, size, "%s/%s", img_dir, names.tree) < size &&
 		       fsimage_mounted(ret);
 	case ROOT_TAR:

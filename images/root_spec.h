@@ -24,7 +24,7 @@ enum root_persist {
 
 /* When the digest of an image in an appliance file is compared. */
 enum root_verify {
-	VERIFY_ONCE,   /* before it is mounted, which happens once for each boot and content */
+	VERIFY_ONCE,   /* once for each boot and file, before it is mounted */
 	VERIFY_ALWAYS, /* before each start too */
 	VERIFY_NEVER,
 };

@@ -12,7 +12,8 @@
  * rootfs_prepare - the lower directory of a root, made available
  *
  * ROOT_DIR: checked to be a directory. ROOT_LAYERS: the store's layers/, as it is. ROOT_FILE: mounted at IMG_DIR/HASH, in the caller's mount
- * namespace, after its digest was compared (by berth-worker, where the spec says so); another content
+ * namespace, after its digest was compared (by berth-worker, where the spec says so), or unpacked at
+ * IMG_DIR/HASH.made where the kernel has no way to mount it; another content
  * of the same name is unmounted, which its users do not notice. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
  * into IMG_DIR/HASH (hash of device, inode, size, mtime and path), once; a half-made one is
  * never used (tmp name + rename) and a stale one is removed, unless it is still some container's

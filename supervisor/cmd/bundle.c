@@ -1,6 +1,7 @@
 /* `berth bundle`: what an appliance file has in it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,19 +10,21 @@
 #include "images/work.h"
 #include "supervisor/base/own.h"
 #include "supervisor/cmd/appliance.h"
+#include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/install.h"
 #include "supervisor/cmd/show.h"
 
-/* How the image of that content is mounted here: "loop", "file", or NULL. Mounts of images lie below
- * RUN_DIR/img, their names end in the tag; their source tells the way. */
+/* How the image of that content is had here: "loop", "file", "unpacked" or NULL. Mounts and trees of
+ * images lie below RUN_DIR/img, their names end in the tag; the source of a mount tells the way. */
 static const char *mounted_how(const char *tag)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	own_mem char *line = NULL;
-	char ending[40];
+	char ending[600];
 	size_t size = 0;
 	const char *how = NULL;
+	glob_t trees;
 
 	(void)snprintf(ending, sizeof ending, "-%s ", tag);
 	while (file && !how && getline(&line, &size, file) > 0)
@@ -29,7 +32,13 @@ static const char *mounted_how(const char *tag)
 			how = strstr(line, " /dev/loop") ? "loop" : "file";
 	if (file)
 		(void)fclose(file);
-	return how;
+	if (how)
+		return how;
+	(void)snprintf(ending, sizeof ending, "%.500s/img/*-%s.made", client_run_dir(), tag);
+	if (glob(ending, GLOB_NOSORT, NULL, &trees) != 0)
+		return NULL;
+	globfree(&trees);
+	return "unpacked";
 }
 
 static void entry_print(const struct bundle_entry *entry)

@@ -17,6 +17,7 @@ finish() {
 	for dir in "$BATS_TEST_TMPDIR"/on/*; do
 		mountpoint -q "$dir" && umount "$dir"
 	done
+	umount /dev/loop-control 2>/dev/null || true
 	rm -rf /run/berth-appliance
 }
 
@@ -119,6 +120,109 @@ flip() {
 		rm -rf /run/berth-appliance
 	done
 	umount "$on/overlay"
+}
+
+# The kernel mounts nothing out of the file, which is on a tmpfs, and there are no loop devices.
+no_way() {
+	mkdir -p "$BATS_TEST_TMPDIR/on/tmpfs"
+	mountpoint -q "$BATS_TEST_TMPDIR/on/tmpfs" || mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/on/tmpfs"
+	mount --bind /dev/null /dev/loop-control
+	cp "$1" "$BATS_TEST_TMPDIR/on/tmpfs/site"
+	BERTH=$BATS_TEST_TMPDIR/on/tmpfs/site
+}
+
+@test "where the kernel has no way to mount it, it is unpacked by its own tool" {
+	web
+	mksquashfs "$ROOTS/busybox" "$MADE/web.squashfs" -quiet -no-progress >/dev/null
+	for kind in erofs squashfs; do
+		case $kind in
+		erofs) pack ;;
+		squashfs) "$PACKER" pack --config "$UNITS" --image web="$MADE/web.squashfs" -o "$FILE" ;;
+		esac
+		no_way "$FILE"
+		start_supervise
+		wait_for ready web
+		serves
+		[ "$(way)" = unpacked ]
+		# The second start does nothing that the first has done.
+		tree=$(stat -c %i-%z "$RUNTIME"/img/*.made)
+		berth restart web
+		serves
+		[ "$(stat -c %i-%z "$RUNTIME"/img/*.made)" = "$tree" ]
+		[ "$(find "$RUNTIME/img" -name '*.part' -o -name '.tmp-*')" = '' ]
+		stop_supervise
+		umount /dev/loop-control
+		rm -rf /run/berth-appliance "$RUNTIME/img"
+	done
+}
+
+@test "where there is no tool for that either, the cure is named" {
+	web
+	pack
+	no_way "$FILE"
+	mkdir "$MADE/bin"
+	PATH=$MADE/bin "$BERTH" supervise 2>>"$BATS_TEST_TMPDIR/supervise.log" >&2 3>&- 4>&- &
+	SUPERVISOR=$!
+	wait_until 10 answers
+	wait_for backoff web
+	run berth why web
+	has 'get a loop device'
+	has 'erofs-utils'
+	[ -z "$(find "$RUNTIME/img" -mindepth 1 ! -name '.lock-*' ! -name '.verified-*')" ]
+}
+
+@test "eight images at once get a loop device each, and give it back" {
+	mkdir -p "$MADE/images" "$BATS_TEST_TMPDIR/on/tmpfs"
+	mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/on/tmpfs"
+	before=$(losetup -n -l -O NAME | wc -l)
+	for i in 1 2 3 4 5 6 7 8; do
+		mkdir -p "$MADE/root/bin"
+		cp "$ROOTS/busybox/bin/busybox" "$MADE/root/bin/"
+		echo "$i" >"$MADE/root/number"
+		mkfs.erofs "$MADE/images/image$i.erofs" "$MADE/root" >/dev/null
+		printf '[Container]\nImage=image%s\nExec=busybox sleep 100\nNetwork=none\nStopSignal=SIGKILL\n[Install]\nWantedBy=default.target\n' \
+			$i >"$UNITS/unit$i.container"
+	done
+	"$PACKER" pack --config "$UNITS" --images "$MADE/images" -o "$BATS_TEST_TMPDIR/on/tmpfs/site"
+	BERTH=$BATS_TEST_TMPDIR/on/tmpfs/site
+	start_supervise
+	for i in 1 2 3 4 5 6 7 8; do
+		wait_for ready unit$i
+		[ "$(berth exec unit$i busybox cat /number)" = $i ]
+	done
+	[ "$(way | sort | uniq -c | tr -s ' ')" = ' 8 loop' ]
+	stop_supervise
+	umount "$RUNTIME"/img/* 2>/dev/null || true
+	wait_until 5 eval '[ "$(losetup -n -l -O NAME | wc -l)" = "$before" ]'
+}
+
+@test "once is once for a boot and a file, also when the supervisor starts anew" {
+	web
+	pack
+	BERTH=$FILE
+	# Beside the file it comes before that of the payload.
+	printf '#!/bin/sh\necho "$1 $2" >>%s/worked\nexec %s/berth-worker "$@"\n' "$MADE" "$O" >"$BATS_TEST_TMPDIR/berth-worker"
+	chmod 755 "$BATS_TEST_TMPDIR/berth-worker"
+	verified() { grep -c '^verify image' "$MADE/worked"; }
+	start_supervise
+	wait_for ready web
+	[ "$(verified)" = 1 ]
+	end_supervise
+	start_supervise
+	wait_for ready web
+	stop_supervise
+	umount "$RUNTIME"/img/* 2>/dev/null || true
+	start_supervise
+	wait_for ready web
+	[ "$(way)" != null ]
+	[ "$(verified)" = 1 ]
+	stop_supervise
+	umount "$RUNTIME"/img/* 2>/dev/null || true
+	# Not even a touch that changes nothing goes unnoticed.
+	cp "$FILE" "$MADE/copy" && mv "$MADE/copy" "$FILE"
+	start_supervise
+	wait_for ready web
+	[ "$(verified)" = 2 ]
 }
 
 @test "a changed byte is refused with the name of the entry" {
