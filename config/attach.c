@@ -101,8 +101,7 @@ static void attachment_options(struct build *b, const char *text, struct attachm
 	}
 }
 
-/* A .network by its file's name, or by its NetworkName=. */
-static uint32_t network_find(const struct build *b, const char *name)
+uint32_t network_by_name(const struct build *b, const char *name)
 {
 	uint32_t unit = unit_by_id(b, name);
 
@@ -133,7 +132,7 @@ static void attachment_add(
 	struct attachment net = { .at = at };
 	struct part *part = &b->parts[unit];
 
-	net.network = network_find(b, name);
+	net.network = network_by_name(b, name);
 	if (net.network == UNIT_NONE || b->set->units[net.network].kind != UNIT_NETWORK) {
 		network_unknown(b, at, name);
 		return;

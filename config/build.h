@@ -133,6 +133,7 @@ void pass_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=
 void pass_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
 void pass_addresses(struct build *b);               /* attach.c: leases and interfaces */
 void pass_ports(struct build *b);                   /* ports.c: PublishPort= */
+void pass_walls(struct build *b);                   /* walls.c: who may talk to whom */
 void pass_names(struct build *b);                   /* hosts.c: texts of hosts and resolv.conf */
 void pass_graph(struct build *b);                   /* resolve.c: After=, Requires=, [Install] */
 void pass_check(struct build *b);                   /* check.c: what needs the whole set */
@@ -148,5 +149,9 @@ uint32_t unit_resolve(
 	struct build *b, const char *key, const struct draft_item *item, bool *ret_inert);
 /* By id alone; UNIT_NONE without words. */
 uint32_t unit_by_id(const struct build *b, const char *id);
+/* A .network by its file's name, or by its NetworkName=; UNIT_NONE. */
+uint32_t network_by_name(const struct build *b, const char *name);
+/* "80", "80-89/udp": port, count and protocol of *ret. */
+bool port_range_parse(struct build *b, const char *text, struct net_port *ret);
 
 #endif

@@ -169,7 +169,8 @@ struct unit_draft {
 	struct draft_num tasks_max;
 	struct draft_rlimit limit[RLIM_NLIMITS];
 	struct draft_int oom_score_adjust;
-	struct draft_choice standard_input; /* enum stdin_choice */
+	struct draft_list ip_allow, ip_deny; /* "ADDRESS[/LENGTH]" or a word of systemd's each */
+	struct draft_choice standard_input;  /* enum stdin_choice */
 	struct draft_str tty_path;
 
 	/* [Network] */
@@ -191,6 +192,9 @@ struct unit_draft {
 	/* [X-Berth] */
 	struct draft_time stable;
 	struct draft_choice limits_policy; /* enum policy_choice */
+	struct draft_list allow_host_port; /* "PORT[-PORT][/udp]" each */
+	struct draft_list allow_network;   /* "OTHER.network" each */
+	struct draft_bool foreign_source;
 	struct draft_bytes root_size;
 	struct draft_choice persist; /* enum root_persist */
 	struct draft_bool hold_open;

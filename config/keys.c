@@ -300,6 +300,15 @@ const struct key keys_served[] = {
 	SERVICE("OOMScoreAdjust", integer, oom_score_adjust,
 		"-1000 to 1000: how gladly the kernel kills it when memory is short.", .min = -1000,
 		.max = 1000),
+	SERVICE("IPAddressAllow", words, ip_allow,
+		"Whom the container may talk to although IPAddressDeny= names them: "
+		"ADDRESS[/LENGTH], "
+		"any, localhost, link-local, multicast. Packets of both directions are looked at "
+		"where they enter and leave the container; its own loopback, ARP and neighbour "
+		"discovery are not concerned."),
+	SERVICE("IPAddressDeny", words, ip_deny,
+		"Whom the container may not talk to, unless IPAddressAllow= names them; who is in "
+		"neither list may. any is the usual word."),
 	SERVICE("StandardInput", choice, standard_input,
 		"null, or tty: the terminal TTYPath= of the host is its input, output and "
 		"controlling "
@@ -340,7 +349,8 @@ const struct key keys_served[] = {
 		"mtu=N: of the bridge and its containers. vlan=N: the containers are in this VLAN. "
 		"parent=LINK: what macvlan and ipvlan sit on; it is never guessed. mode=WORD: of "
 		"macvlan bridge, private, vepa, passthru; of ipvlan l2, l3, l3s; of a bridge "
-		"unmanaged. isolate=true: kept from other networks. no_default_route=true."),
+		"unmanaged. isolate=true: kept from other networks, which is always so. "
+		"no_default_route=true."),
 	NETWORK("Label", pairs, network_label, "KEY=value words, shown by network inspect."),
 
 	VOLUME("VolumeName", name, volume_name, "The volume's name; the unit's stem."),
@@ -398,6 +408,26 @@ const struct key keys_served[] = {
 	BERTH("ProbeInterval", interval, probe_interval,
 		"The time between connections to the socket of Probe=, once it is ready; 10 s.",
 		.kinds = KIND(UNIT_SERVICE)),
+
+	BERTH("AllowHostPort", words, allow_host_port,
+		"PORT[-PORT][/tcp|udp]: a service of the host itself that the container may use, "
+		"at "
+		"any of the host's addresses. Without it a container gets ICMP and answers from "
+		"the host, and published ports, but no service. Under podman it reaches every "
+		"service that listens on the bridge or on all addresses, where a management "
+		"page or a database is easily forgotten: that is why berth differs.",
+		.kinds = KIND(UNIT_CONTAINER)),
+	BERTH("AllowForeignSource", flag, foreign_source,
+		"It forwards for others, as a router does: its packets may carry addresses that "
+		"are "
+		"not its own, and its frames any MAC address. Otherwise such are dropped, in ARP "
+		"and neighbour discovery too, as are router advertisements and redirects.",
+		.kinds = KIND(UNIT_CONTAINER)),
+	BERTH("AllowNetwork", words, allow_network,
+		"OTHER.network: its containers may call those of this other network, which see "
+		"their true addresses; say it there too for the way back. Otherwise networks do "
+		"not reach each other.",
+		.kinds = KIND(UNIT_NETWORK)),
 
 	CONF("StateDir", str, state_dir,
 		"Volumes, the store, logs, leases; /var/lib/berth. May be read-only."),

@@ -250,8 +250,6 @@ const struct key keys_unserved[] = {
 	REFUSED("Service", "IOWriteIOPSMax", NOT_YET "I/O is not limited"),
 	REFUSED("Service", "DeviceAllow", NOT_YET "in a .container write [Container] AddDevice="),
 	REFUSED("Service", "DevicePolicy", NOT_YET "containers have the default devices only"),
-	REFUSED("Service", "IPAddressAllow", NOT_YET "write [Network] Internal=yes"),
-	REFUSED("Service", "IPAddressDeny", NOT_YET "write [Network] Internal=yes"),
 	REFUSED("Service", "Nice", NOT_YET "write CPUWeight="),
 	REFUSED("Service", "CPUSchedulingPolicy", NOT_YET "use chrt(1) in the command"),
 	REFUSED("Service", "CPUSchedulingPriority", NOT_YET "use chrt(1) in the command"),

@@ -46,6 +46,19 @@ static void option_flag(struct reading *r, const char *key, const char *text, bo
 		ERROR_AT(r->b, r->at, "Options: \"%s=%s\": write true or false", key, text);
 }
 
+/* Networks are always kept apart, so `true` and `strict` say what is so. */
+static void option_isolate(struct reading *r, const char *text)
+{
+	r->bridge->isolate = true;
+	option_flag(r, "isolate", text, &r->bridge->isolate);
+	if (!r->bridge->isolate)
+		WARN_AT(r->b, r->at,
+			"Options: isolate=%s: networks are kept apart all the same: write "
+			"[X-Berth] "
+			"AllowNetwork=OTHER.network",
+			text);
+}
+
 static void option_mtu(struct reading *r, const char *text)
 {
 	uint32_t mtu;
@@ -122,7 +135,7 @@ static void option_read(struct reading *r, const struct draft_item *item)
 	else if (strcmp(key, "mode") == 0)
 		option_mode(r, value);
 	else if (strcmp(key, "isolate") == 0)
-		option_flag(r, key, value, &r->bridge->isolate);
+		option_isolate(r, value);
 	else if (strcmp(key, "no_default_route") == 0)
 		option_flag(r, key, value, &r->part->no_default_route);
 	else

@@ -84,6 +84,18 @@ static bool protocol_read(struct build *b, const char **text, uint8_t *ret)
 	return true;
 }
 
+bool port_range_parse(struct build *b, const char *text, struct net_port *ret)
+{
+	uint32_t first;
+	uint32_t count;
+
+	if (!protocol_read(b, &text, &ret->protocol) || !range_read(b, text, &first, &count))
+		return false;
+	ret->port = (uint16_t)first;
+	ret->count = (uint16_t)count;
+	return true;
+}
+
 static bool port_read(struct build *b, const struct draft_item *item, struct net_port *port)
 {
 	const char *text = item->text;

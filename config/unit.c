@@ -115,6 +115,7 @@ static void (*const unit_passes[])(struct build *b, uint32_t unit) = {
 static void (*const set_passes[])(struct build *b) = {
 	pass_addresses,
 	pass_ports,
+	pass_walls,
 	pass_names,
 	pass_check,
 	pass_graph,

@@ -41,6 +41,9 @@ struct net_bridge {
 	uint8_t mode;   /* enum macvlan_mode of linux/if_link.h, or of ipvlan */
 	uint16_t vlan;  /* NET_BRIDGE: the containers are in this VLAN; 0: none is meant */
 	uint32_t mtu;   /* 0: the kernel's default */
+	/* Networks that its containers may call; the answers come back. */
+	const struct net_bridge *const *reaches;
+	size_t nreaches;
 };
 
 /* One interface of a container, on one network. */
@@ -65,6 +68,19 @@ struct net_port {
 	bool chosen;          /* nobody wrote host_port: it is kept with the leases */
 };
 
+/* Ports of the host itself, which a container may use. */
+struct net_host_port {
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t port, count;
+};
+
+/* Whom a container may talk to at all, as systemd means it: who is in no list may. */
+struct net_filter {
+	const struct net_addr *allow; /* subnets; win over the others */
+	const struct net_addr *deny;
+	size_t nallow, ndeny;
+};
+
 enum net_mode { NET_PRIVATE, NET_HOST, NET_NONE, NET_CONTAINER, NET_PATH };
 
 /* How one container is attached. */
@@ -76,6 +92,20 @@ struct net_spec {
 	size_t nifaces;
 	const struct net_port *ports;
 	size_t nports;
+	struct net_filter filter;
+	const struct net_host_port *host_ports;
+	size_t nhost_ports;
+	bool foreign_source; /* it forwards for others: its frames may carry any address */
+};
+
+/* Everything that the packet rules say. */
+struct net_rules {
+	const struct net_bridge *const *bridges;
+	size_t nbridges;
+	const struct net_port *ports;
+	size_t nports;
+	const struct net_spec *const *members; /* who is on the bridges */
+	size_t nmembers;
 };
 
 #endif

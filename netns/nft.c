@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
@@ -35,7 +36,7 @@ static struct nlmsghdr *put_header(struct nft *nft, uint16_t type, uint16_t flag
 	nft->open->nlmsg_flags = NLM_F_REQUEST | flags;
 	nft->open->nlmsg_seq = ++nft->seq;
 	info = mnl_nlmsg_put_extra_header(nft->open, sizeof *info);
-	info->nfgen_family = type < 1 << 8 ? AF_UNSPEC : NFPROTO_INET;
+	info->nfgen_family = type < 1 << 8 ? AF_UNSPEC : nft->family ? nft->family : NFPROTO_INET;
 	info->version = NFNETLINK_V0;
 	info->res_id = htons(res_id);
 	return nft->open;
@@ -78,6 +79,16 @@ static void put_value(struct nft *nft, uint16_t type, const void *data, size_t s
 
 	if (nft->open)
 		mnl_attr_put(nft->open, NFTA_DATA_VALUE, size, data);
+	nest_end(nft, nest);
+}
+
+static void put_verdict(struct nft *nft, int verdict, const char *chain)
+{
+	struct nlattr *nest = nest_begin(nft, NFTA_DATA_VERDICT);
+
+	put_u32(nft, NFTA_VERDICT_CODE, (uint32_t)verdict);
+	if (chain)
+		put_text(nft, NFTA_VERDICT_CHAIN, chain);
 	nest_end(nft, nest);
 }
 
@@ -185,6 +196,19 @@ void nft_element(struct nft *nft, const struct nft_set *set, const void *key, co
 	nest_end(nft, nest);
 }
 
+void nft_element_jump(
+	struct nft *nft, const struct nft_set *set, const void *key, const char *chain)
+{
+	struct nlattr *elem = nest_begin(nft, NFTA_LIST_ELEM);
+	struct nlattr *data;
+
+	put_value(nft, NFTA_SET_ELEM_KEY, key, set->key_size);
+	data = nest_begin(nft, NFTA_SET_ELEM_DATA);
+	put_verdict(nft, NFT_JUMP, chain);
+	nest_end(nft, data);
+	nest_end(nft, elem);
+}
+
 void nft_rule_begin(struct nft *nft, const char *chain)
 {
 	message_begin(nft, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
@@ -246,7 +270,9 @@ static void lookup(struct nft *nft, const struct nft_set *set, uint32_t flags)
 	put_text(nft, NFTA_LOOKUP_SET, set->name);
 	put_u32(nft, NFTA_LOOKUP_SET_ID, set->id);
 	put_u32(nft, NFTA_LOOKUP_SREG, NFT_REG_1);
-	if (set->data_size)
+	if (set->data_type == NFT_DATA_VERDICT)
+		put_u32(nft, NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
+	else if (set->data_size)
 		put_u32(nft, NFTA_LOOKUP_DREG, NFT_REG_1);
 	if (flags)
 		put_u32(nft, NFTA_LOOKUP_FLAGS, flags);
@@ -263,7 +289,7 @@ void nft_lookup_not(struct nft *nft, const struct nft_set *set)
 	lookup(nft, set, NFT_LOOKUP_F_INV);
 }
 
-static void compare(struct nft *nft, enum nft_cmp_ops op, const void *data, size_t size)
+void nft_compare(struct nft *nft, enum nft_cmp_ops op, const void *data, size_t size)
 {
 	struct expr expr = expr_begin(nft, "cmp");
 
@@ -289,9 +315,21 @@ static void mask(struct nft *nft, const void *bits, uint32_t size)
 void nft_match_family(struct nft *nft, uint8_t family)
 {
 	const uint8_t proto = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	const uint16_t type = htons(family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
 
+	if (nft->family == NFPROTO_BRIDGE) {
+		nft_load_meta(nft, NFT_META_PROTOCOL, NFT_REG_1);
+		nft_compare(nft, NFT_CMP_EQ, &type, sizeof type);
+		return;
+	}
 	nft_load_meta(nft, NFT_META_NFPROTO, NFT_REG_1);
-	compare(nft, NFT_CMP_EQ, &proto, sizeof proto);
+	nft_compare(nft, NFT_CMP_EQ, &proto, sizeof proto);
+}
+
+void nft_match_protocol(struct nft *nft, uint8_t protocol)
+{
+	nft_load_meta(nft, NFT_META_L4PROTO, NFT_REG_1);
+	nft_compare(nft, NFT_CMP_EQ, &protocol, sizeof protocol);
 }
 
 void nft_match_ifname(struct nft *nft, enum nft_meta_keys key, bool equal, const char *ifname)
@@ -300,7 +338,7 @@ void nft_match_ifname(struct nft *nft, enum nft_meta_keys key, bool equal, const
 
 	memcpy(name, ifname, strnlen(ifname, sizeof name - 1));
 	nft_load_meta(nft, key, NFT_REG_1);
-	compare(nft, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, name, sizeof name);
+	nft_compare(nft, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, name, sizeof name);
 }
 
 void nft_match_ifset(struct nft *nft, enum nft_meta_keys key, bool in, const struct nft_set *set)
@@ -326,7 +364,7 @@ void nft_match_subnet(struct nft *nft, bool source, const struct net_addr *subne
 	nft_load_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, offset, size, NFT_REG_1);
 	if (subnet->prefix < 8 * size)
 		mask(nft, bits, size);
-	compare(nft, NFT_CMP_EQ, want, size);
+	nft_compare(nft, NFT_CMP_EQ, want, size);
 }
 
 void nft_match_ct(struct nft *nft, enum nft_ct_keys key, uint32_t bits)
@@ -338,7 +376,7 @@ void nft_match_ct(struct nft *nft, enum nft_ct_keys key, uint32_t bits)
 	put_u32(nft, NFTA_CT_DREG, NFT_REG_1);
 	expr_end(nft, expr);
 	mask(nft, &bits, sizeof bits);
-	compare(nft, NFT_CMP_NEQ, &zero, sizeof zero);
+	nft_compare(nft, NFT_CMP_NEQ, &zero, sizeof zero);
 }
 
 void nft_match_local(struct nft *nft)
@@ -350,22 +388,17 @@ void nft_match_local(struct nft *nft)
 	put_u32(nft, NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR);
 	put_u32(nft, NFTA_FIB_DREG, NFT_REG_1);
 	expr_end(nft, expr);
-	compare(nft, NFT_CMP_EQ, &local, sizeof local);
+	nft_compare(nft, NFT_CMP_EQ, &local, sizeof local);
 }
 
 void nft_verdict(struct nft *nft, int verdict, const char *chain)
 {
 	struct expr expr = expr_begin(nft, "immediate");
 	struct nlattr *data;
-	struct nlattr *nest;
 
 	put_u32(nft, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
 	data = nest_begin(nft, NFTA_IMMEDIATE_DATA);
-	nest = nest_begin(nft, NFTA_DATA_VERDICT);
-	put_u32(nft, NFTA_VERDICT_CODE, (uint32_t)verdict);
-	if (chain)
-		put_text(nft, NFTA_VERDICT_CHAIN, chain);
-	nest_end(nft, nest);
+	put_verdict(nft, verdict, chain);
 	nest_end(nft, data);
 	expr_end(nft, expr);
 }

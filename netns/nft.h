@@ -18,7 +18,8 @@
 
 /* The zero value with `table` set is an empty batch; nft_done frees it. */
 struct nft {
-	const char *table; /* of family inet: every message is about it */
+	const char *table; /* every message is about it */
+	uint8_t family;    /* NFPROTO_BRIDGE; 0: NFPROTO_INET */
 	uint8_t *buf;
 	size_t used, size;
 	struct nlmsghdr *open; /* the message being written, in buf */
@@ -49,12 +50,13 @@ struct nft_set {
 	const char *name;
 	uint32_t id; /* unique in the batch, not 0 */
 	uint32_t key_type, key_size;
-	uint32_t data_type, data_size; /* 0: a plain set */
+	uint32_t data_type, data_size; /* 0: a plain set; NFT_DATA_VERDICT: chains to jump to */
 	bool text;                     /* the key is a name: how nft(8) is to print it */
 };
 enum {
 	NFT_TYPE_IPV4 = 7,
 	NFT_TYPE_IPV6 = 8,
+	NFT_TYPE_ETHER = 9,
 	NFT_TYPE_PROTOCOL = 12,
 	NFT_TYPE_PORT = 13,
 	NFT_TYPE_IFNAME = 41
@@ -66,6 +68,9 @@ void nft_set_add(struct nft *nft, const struct nft_set *set);
 /* Elements go to the set of the last nft_elements_begin. */
 void nft_elements_begin(struct nft *nft, const struct nft_set *set);
 void nft_element(struct nft *nft, const struct nft_set *set, const void *key, const void *data);
+/* Of a map of verdicts. */
+void nft_element_jump(
+	struct nft *nft, const struct nft_set *set, const void *key, const char *chain);
 void nft_elements_end(struct nft *nft);
 
 /* A rule: matches in order, then one action, then nft_rule_end. */
@@ -76,12 +81,16 @@ void nft_rule_end(struct nft *nft);
 void nft_load_meta(struct nft *nft, enum nft_meta_keys key, uint32_t reg);
 void nft_load_payload(
 	struct nft *nft, enum nft_payload_bases base, uint32_t offset, uint32_t size, uint32_t reg);
-/* A map's value goes to NFT_REG_1. */
+/* The key is in NFT_REG_1 and those after it. A map's value goes there too; a verdict happens. */
 void nft_lookup(struct nft *nft, const struct nft_set *set);
 /* Goes on when the key is not in the set. */
 void nft_lookup_not(struct nft *nft, const struct nft_set *set);
 
+/* What is in NFT_REG_1. */
+void nft_compare(struct nft *nft, enum nft_cmp_ops op, const void *data, size_t size);
+/* By ethertype in the bridge family, where a packet's family is not known yet. */
 void nft_match_family(struct nft *nft, uint8_t family);
+void nft_match_protocol(struct nft *nft, uint8_t protocol);
 void nft_match_ifname(struct nft *nft, enum nft_meta_keys key, bool equal, const char *ifname);
 void nft_match_ifset(struct nft *nft, enum nft_meta_keys key, bool in, const struct nft_set *set);
 /* The packet's source is in the subnet (or its destination), its family included. */

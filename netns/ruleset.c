@@ -8,8 +8,10 @@
  *	             itself) by a published port comes from the gateway, else the answer would take the
  *	             short way and not be translated back; and what comes from 127.0.0.1 or ::1 gets
  *	             the bridge's address. Everybody else is seen under his own
- *	forward      answers and published ports pass; otherwise networks do not see each other, nobody
- *	             outside reaches a container, and an internal network does not reach outside
+ *	forward      answers pass, and within a network; an internal network does not reach outside;
+ *	             published ports pass, and networks that a network may call; otherwise networks do
+ *	             not see each other, and nobody outside reaches a container
+ *	input        of the host itself a container gets answers, ICMP, and the ports opened for it
  *
  * The table's verdict is not the last: another table that drops forwarded packets (a firewall with
  * policy drop) must accept these itself. */
@@ -27,13 +29,14 @@
 #include "netns/nft.h"
 #include "supervisor/base/fd.h"
 
-enum { SET_BRIDGES = 1, SET_INTERNAL, SET_SAME, SET_PORTS };
+enum { SET_BRIDGES = 1, SET_INTERNAL, SET_PAIRS, SET_HOST, SET_PORTS = SET_HOST + 2 };
 
 static const struct nft_set set_bridges = { "bridges", SET_BRIDGES, NFT_TYPE_IFNAME, 16, 0, 0,
 	true };
 static const struct nft_set set_internal = { "internal", SET_INTERNAL, NFT_TYPE_IFNAME, 16, 0, 0,
 	true };
-static const struct nft_set set_same = { "same", SET_SAME,
+/* From a bridge to itself, and to those that it may call. */
+static const struct nft_set set_pairs = { "pairs", SET_PAIRS,
 	NFT_CONCAT2(NFT_TYPE_IFNAME, NFT_TYPE_IFNAME), 32, 0, 0, false };
 
 static const struct net_addr loopback4 = { AF_INET, 8, { 127 } };
@@ -70,6 +73,8 @@ struct ruleset {
 	size_t nbridges;
 	const struct net_port *ports;
 	size_t nports;
+	const struct net_spec *const *members;
+	size_t nmembers;
 	bool four, six; /* some bridge has this family */
 	bool internal;  /* some bridge is internal */
 	bool routed;    /* something is to be forwarded at all */
@@ -137,31 +142,36 @@ static void write_publish(struct ruleset *rules, const struct port_map *map)
 	nft_rule_end(nft);
 }
 
+static void name_element(
+	struct nft *nft, const struct nft_set *set, const char *one, const char *two)
+{
+	char key[2 * IFNAMSIZ] = { 0 };
+
+	memcpy(key, one, strnlen(one, IFNAMSIZ - 1));
+	if (two)
+		memcpy(key + IFNAMSIZ, two, strnlen(two, IFNAMSIZ - 1));
+	nft_elements_begin(nft, set);
+	nft_element(nft, set, key, NULL);
+	nft_elements_end(nft);
+}
+
 static void write_sets(struct ruleset *rules)
 {
 	struct nft *nft = &rules->nft;
 
 	nft_set_add(nft, &set_bridges);
-	nft_set_add(nft, &set_same);
+	nft_set_add(nft, &set_pairs);
 	if (rules->internal)
 		nft_set_add(nft, &set_internal);
 	for (size_t i = 0; i < rules->nbridges; i++) {
-		char name[2 * IFNAMSIZ] = { 0 };
-		const char *ifname = rules->bridges[i]->ifname;
+		const struct net_bridge *bridge = rules->bridges[i];
 
-		memcpy(name, ifname, strnlen(ifname, IFNAMSIZ - 1));
-		memcpy(name + IFNAMSIZ, name, IFNAMSIZ);
-		nft_elements_begin(nft, &set_bridges);
-		nft_element(nft, &set_bridges, name, NULL);
-		nft_elements_end(nft);
-		nft_elements_begin(nft, &set_same);
-		nft_element(nft, &set_same, name, NULL);
-		nft_elements_end(nft);
-		if (!rules->bridges[i]->internal)
-			continue;
-		nft_elements_begin(nft, &set_internal);
-		nft_element(nft, &set_internal, name, NULL);
-		nft_elements_end(nft);
+		name_element(nft, &set_bridges, bridge->ifname, NULL);
+		name_element(nft, &set_pairs, bridge->ifname, bridge->ifname);
+		for (size_t k = 0; k < bridge->nreaches; k++)
+			name_element(nft, &set_pairs, bridge->ifname, bridge->reaches[k]->ifname);
+		if (bridge->internal)
+			name_element(nft, &set_internal, bridge->ifname, NULL);
 	}
 }
 
@@ -258,38 +268,130 @@ static void write_postrouting(struct ruleset *rules)
 /* The bits of `ct state`, as the kernel shows it to nf_tables. */
 enum { STATE_ESTABLISHED = 1 << 1, STATE_RELATED = 1 << 2 };
 
+static void accept_established(struct nft *nft, const char *chain)
+{
+	nft_rule_begin(nft, chain);
+	nft_match_ct(nft, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
+	nft_verdict(nft, NF_ACCEPT, NULL);
+	nft_rule_end(nft);
+}
+
+static void forward_from(
+	struct nft *nft, enum nft_meta_keys key, const struct nft_set *set, int verdict)
+{
+	nft_rule_begin(nft, "forward");
+	nft_match_ifset(nft, key, true, set);
+	nft_verdict(nft, verdict, NULL);
+	nft_rule_end(nft);
+}
+
 static void write_forward(struct ruleset *rules)
 {
 	struct nft *nft = &rules->nft;
 
 	nft_chain_add(nft, "forward", "filter", NF_INET_FORWARD, 0);
+	accept_established(nft, "forward");
+	/* Siblings' own traffic comes by here only where br_netfilter is loaded. */
 	nft_rule_begin(nft, "forward");
-	nft_match_ct(nft, NFT_CT_STATE, STATE_ESTABLISHED | STATE_RELATED);
+	nft_load_meta(nft, NFT_META_IIFNAME, NFT_REG_1);
+	nft_load_meta(nft, NFT_META_OIFNAME, NFT_REG_2);
+	nft_lookup(nft, &set_pairs);
 	nft_verdict(nft, NF_ACCEPT, NULL);
 	nft_rule_end(nft);
+	if (rules->internal)
+		forward_from(nft, NFT_META_IIFNAME, &set_internal, NF_DROP);
 	if (rules->nports) {
 		nft_rule_begin(nft, "forward");
 		nft_match_ct(nft, NFT_CT_STATUS, IPS_DST_NAT);
 		nft_verdict(nft, NF_ACCEPT, NULL);
 		nft_rule_end(nft);
 	}
-	/* Siblings' own traffic comes by here only where br_netfilter is loaded. */
-	nft_rule_begin(nft, "forward");
-	nft_load_meta(nft, NFT_META_IIFNAME, NFT_REG_1);
-	nft_load_meta(nft, NFT_META_OIFNAME, NFT_REG_2);
-	nft_lookup(nft, &set_same);
+	forward_from(nft, NFT_META_OIFNAME, &set_bridges, NF_DROP);
+}
+
+/* ---- the host's own services -------------------------------------------------------------------- */
+
+static const struct host_set {
+	uint8_t family, addr_size;
+	uint32_t proto_reg, port_reg;
+	struct nft_set set;
+} host_sets[] = {
+	{ AF_INET, 4, NFT_REG32_01, NFT_REG32_02,
+		{ "host4", SET_HOST, NFT_CONCAT3(NFT_TYPE_IPV4, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT),
+			12, 0, 0, false } },
+	{ AF_INET6, 16, NFT_REG_2, NFT_REG32_05,
+		{ "host6", SET_HOST + 1,
+			NFT_CONCAT3(NFT_TYPE_IPV6, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 24, 0, 0,
+			false } },
+};
+
+static void host_port_elements(struct nft *nft, const struct host_set *to,
+	const struct net_addr *from, const struct net_host_port *port)
+{
+	for (unsigned i = 0; from->family == to->family && i < port->count; i++) {
+		const uint16_t number = htons((uint16_t)(port->port + i));
+		uint8_t key[24] = { 0 };
+
+		memcpy(key, from->bytes, to->addr_size);
+		key[to->addr_size] = port->protocol;
+		memcpy(key + to->addr_size + 4, &number, sizeof number);
+		nft_element(nft, &to->set, key, NULL);
+	}
+}
+
+static void write_host_set(struct ruleset *rules, const struct host_set *to)
+{
+	struct nft *nft = &rules->nft;
+
+	nft_set_add(nft, &to->set);
+	nft_elements_begin(nft, &to->set);
+	for (size_t i = 0; i < rules->nmembers; i++) {
+		const struct net_spec *member = rules->members[i];
+
+		for (size_t k = 0; k < member->nhost_ports; k++)
+			for (size_t n = 0; n < member->nifaces; n++)
+				host_port_elements(nft, to,
+					to->family == AF_INET ? &member->ifaces[n].addr4
+							      : &member->ifaces[n].addr6,
+					&member->host_ports[k]);
+	}
+	nft_elements_end(nft);
+	nft_rule_begin(nft, "input");
+	nft_match_family(nft, to->family);
+	nft_load_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, to->family == AF_INET ? 12 : 8,
+		to->addr_size, NFT_REG_1);
+	nft_load_meta(nft, NFT_META_L4PROTO, to->proto_reg);
+	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, to->port_reg);
+	nft_lookup(nft, &to->set);
 	nft_verdict(nft, NF_ACCEPT, NULL);
 	nft_rule_end(nft);
-	nft_rule_begin(nft, "forward");
-	nft_match_ifset(nft, NFT_META_OIFNAME, true, &set_bridges);
-	nft_verdict(nft, NF_DROP, NULL);
+}
+
+static void write_input(struct ruleset *rules)
+{
+	static const uint8_t icmp[] = { IPPROTO_ICMP, IPPROTO_ICMPV6 };
+	struct nft *nft = &rules->nft;
+	bool asked = false;
+
+	nft_chain_add(nft, "input", "filter", NF_INET_LOCAL_IN, 0);
+	nft_rule_begin(nft, "input");
+	nft_match_ifset(nft, NFT_META_IIFNAME, false, &set_bridges);
+	nft_verdict(nft, NF_ACCEPT, NULL);
 	nft_rule_end(nft);
-	if (rules->internal) {
-		nft_rule_begin(nft, "forward");
-		nft_match_ifset(nft, NFT_META_IIFNAME, true, &set_internal);
-		nft_verdict(nft, NF_DROP, NULL);
+	accept_established(nft, "input");
+	for (size_t i = 0; i < sizeof icmp; i++) {
+		nft_rule_begin(nft, "input");
+		nft_match_protocol(nft, icmp[i]);
+		nft_verdict(nft, NF_ACCEPT, NULL);
 		nft_rule_end(nft);
 	}
+	for (size_t i = 0; i < rules->nmembers; i++)
+		asked = asked || rules->members[i]->nhost_ports;
+	for (size_t i = 0; asked && i < sizeof host_sets / sizeof host_sets[0]; i++)
+		write_host_set(rules, &host_sets[i]);
+	nft_rule_begin(nft, "input");
+	nft_verdict(nft, NF_DROP, NULL);
+	nft_rule_end(nft);
 }
 
 /* A host that turns IPv6 forwarding on stops listening to its own router, unless told otherwise. */
@@ -433,24 +535,40 @@ static void rules_write(struct ruleset *rules)
 	write_nat(rules);
 	write_postrouting(rules);
 	write_forward(rules);
+	write_input(rules);
 }
 
-int net_ruleset_apply(const char *instance, const struct net_bridge *const *bridges,
-	size_t nbridges, const struct net_port *ports, size_t nports, struct err *err)
+static int table_remove(const char *table, uint8_t family, struct err *err)
+{
+	struct nft nft = { .table = table, .family = family };
+	int r;
+
+	nft_begin(&nft);
+	nft_table_add(&nft);
+	nft_table_delete(&nft);
+	r = nft_commit(&nft, err);
+	nft_done(&nft);
+	/* Where there is no nf_tables (for that family) there is no table. */
+	return r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
+}
+
+int net_ruleset_apply(const char *instance, const struct net_rules *asked, struct err *err)
 {
 	struct ruleset rules = {
-		.bridges = bridges,
-		.nbridges = nbridges,
-		.ports = ports,
-		.nports = nports,
+		.bridges = asked->bridges,
+		.nbridges = asked->nbridges,
+		.ports = asked->ports,
+		.nports = asked->nports,
+		.members = asked->members,
+		.nmembers = asked->nmembers,
 	};
 	char table[64];
 	int r = table_name(instance, table, sizeof table, err);
 
 	if (r < 0)
 		return r;
-	if (!nbridges)
-		return net_ruleset_remove(instance, err);
+	if (!rules.nbridges)
+		return table_remove(table, 0, err);
 	r = check_ports(&rules, err);
 	if (r < 0)
 		return r;
@@ -468,16 +586,9 @@ int net_ruleset_apply(const char *instance, const struct net_bridge *const *brid
 int net_ruleset_remove(const char *instance, struct err *err)
 {
 	char table[64];
-	struct nft nft = { .table = table };
 	int r = table_name(instance, table, sizeof table, err);
 
-	if (r < 0)
-		return r;
-	nft_begin(&nft);
-	nft_table_add(&nft);
-	nft_table_delete(&nft);
-	r = nft_commit(&nft, err);
-	nft_done(&nft);
-	/* Where there is no nf_tables there is no table. */
-	return r == -EPROTONOSUPPORT || r == -EOPNOTSUPP ? 0 : r;
+	if (r == 0)
+		r = table_remove(table, NFPROTO_BRIDGE, err);
+	return r == 0 ? table_remove(table, 0, err) : r;
 }

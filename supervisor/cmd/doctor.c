@@ -307,6 +307,15 @@ static int probe_nf_tables(const struct check *check)
 	return error->error == -EINVAL ? -EOPNOTSUPP : error->error;
 }
 
+/* Makes a table of that family and removes it, in the child's network namespace. */
+static int probe_guard(const struct check *check)
+{
+	const struct net_rules none = { 0 };
+
+	(void)check;
+	return net_guard_apply("doctor", &none, NULL);
+}
+
 static int probe_seccomp(const struct check *check)
 {
 	uint32_t action = SECCOMP_RET_ERRNO;
@@ -405,6 +414,10 @@ static const struct check checks[] = {
 	{ "nf_tables", probe_nf_tables, NULL, true, false,
 		"no PublishPort=, and containers do not reach beyond the host",
 		"CONFIG_NF_TABLES, modprobe nf_tables" },
+	{ "nf_tables bridge", probe_guard, NULL, true, false,
+		"containers of one network can take each other's addresses, and IPAddressDeny= is "
+		"refused",
+		"CONFIG_NF_TABLES_BRIDGE" },
 	{ "tun", probe_file, "/dev/net/tun", false, false, "AddDevice=/dev/net/tun is refused",
 		"CONFIG_TUN, modprobe tun" },
 	{ "loop devices", probe_file, "/dev/loop-control", false, false,

@@ -20,20 +20,42 @@ bool network_needed(const struct service *s)
 	return false;
 }
 
+/* A built-in wall that this kernel cannot build is told; one that somebody wrote is an error. */
+static int guard(const struct supervisor *sv, const struct net_rules *rules, struct err *err)
+{
+	int r = net_guard_apply(sv->env.instance, rules, err);
+
+	if (r >= 0)
+		return r;
+	for (size_t i = 0; i < rules->nmembers; i++)
+		if (rules->members[i]->filter.nallow + rules->members[i]->filter.ndeny)
+			return err_wrap(err, "IPAddressAllow= and IPAddressDeny= cannot be kept");
+	log_warning("containers of one network can take each other's addresses: %s", err->text);
+	return 0;
+}
+
 /* The rules are of the networks that the host carries; the others have their own. */
 static int apply_rules(const struct supervisor *sv, struct err *err)
 {
 	const struct unit_set *set = sv->set;
 	const struct net_bridge **ours = calloc(set->nbridges + 1, sizeof *ours);
-	size_t n = 0;
-	int r;
+	const struct net_spec **members = calloc(set->nunits + 1, sizeof *members);
+	struct net_rules rules = {
+		.bridges = ours, .ports = set->ports, .nports = set->nports, .members = members
+	};
+	int r = ours && members ? 0 : err_sys(err, ENOMEM, "set up the packet rules");
 
-	if (!ours)
-		return err_sys(err, ENOMEM, "set up the packet rules");
-	for (size_t i = 0; i < set->nbridges; i++)
+	for (size_t i = 0; r == 0 && i < set->nbridges; i++)
 		if (net_is_ours(set->bridges[i]))
-			ours[n++] = set->bridges[i];
-	r = net_ruleset_apply(sv->env.instance, ours, n, set->ports, set->nports, err);
+			ours[rules.nbridges++] = set->bridges[i];
+	for (size_t i = 0; r == 0 && i < set->nunits; i++)
+		if (set->units[i].spec && set->units[i].spec->net.nifaces)
+			members[rules.nmembers++] = &set->units[i].spec->net;
+	if (r == 0)
+		r = guard(sv, &rules, err);
+	if (r == 0)
+		r = net_ruleset_apply(sv->env.instance, &rules, err);
+	free(members);
 	free(ours);
 	return r;
 }
@@ -77,6 +99,14 @@ void network_begin(struct supervisor *sv)
 	sv->network = NETWORK_WORKING;
 	if (job_start(sv, "set up the network", set_up, was_set_up, sv, &err) < 0)
 		was_set_up(sv, -err.code, &err, NULL);
+}
+
+/* What runs goes on by the rules of an older configuration until these are in force. */
+void network_take_up(struct supervisor *sv)
+{
+	for (size_t i = 0; i < sv->nservices && sv->network == NETWORK_NONE; i++)
+		if (machine_alive(&sv->services[i].m) && network_needed(&sv->services[i]))
+			network_begin(sv);
 }
 
 /* ---- what is not declared any more ------------------------------------------------------------ */
@@ -140,6 +170,8 @@ static int prune(const void *data, struct err *err)
 	const struct supervisor *sv = data;
 
 	prune_pins(sv, false);
+	if (!sv->set->nbridges && net_ruleset_remove(sv->env.instance, err) < 0)
+		return err_wrap(err, "remove the packet rules");
 	return net_prune(sv->env.instance, is_declared, (void *)(size_t)data, err);
 }
 

@@ -229,6 +229,8 @@ void wanted_save(struct service *s);
 bool network_needed(const struct service *s);
 /* Bridges and rules, by a worker; those who wait for it are told. */
 void network_begin(struct supervisor *sv);
+/* The same when something that needs it runs already. */
+void network_take_up(struct supervisor *sv);
 /* Links of definitions that are gone, by a worker. */
 void network_prune(struct supervisor *sv);
 /* After the last stop: nothing of ours is left. Blocks. */

@@ -143,6 +143,74 @@ static int do_detach(int argc, char **argv, struct err *err)
 	return net_detach(&unit.iface, 1, err);
 }
 
+/* The members that NET_MEMBERS names, "UNIT:NETWORK:NUMBER …"; the first has the ports of the host
+ * NET_HOST_PORT ("22"), and the lists NET_ALLOW and NET_DENY ("10.0.0.0/8 …"). */
+enum { MEMBERS_MAX = 8, LIST_MAX = 8 };
+
+static size_t addrs(const char *name, struct net_addr *list)
+{
+	char *text = getenv(name) ? strdup(getenv(name)) : NULL;
+	size_t n = 0;
+
+	for (char *word = text ? strtok(text, " ") : NULL; word && n < LIST_MAX;
+		word = strtok(NULL, " "))
+		list[n++] = addr(word);
+	free(text);
+	return n;
+}
+
+static size_t members_read(struct net_spec *specs)
+{
+	static struct unit units[MEMBERS_MAX];
+	char *text = getenv("NET_MEMBERS") ? strdup(getenv("NET_MEMBERS")) : NULL;
+	char name[32];
+	char network[4];
+	char number[16];
+	char *args[] = { name, network, number, NULL };
+	size_t n = 0;
+
+	for (char *word = text ? strtok(text, " ") : NULL; word && n < MEMBERS_MAX;
+		word = strtok(NULL, " ")) {
+		if (sscanf(word, "%31[^:]:%3[^:]:%15s", name, network, number) != 3)
+			exit(2);
+		unit_init(&units[n], args);
+		specs[n] = (struct net_spec){ .ifaces = &units[n].iface, .nifaces = 1 };
+		n++;
+	}
+	free(text);
+	return n;
+}
+
+static int rules_apply(size_t nbridges, const struct net_port *ports, size_t n, struct err *err)
+{
+	static struct net_addr allow[LIST_MAX], deny[LIST_MAX];
+	static struct net_spec specs[MEMBERS_MAX];
+	static const struct net_spec *list[MEMBERS_MAX];
+	static struct net_host_port host_port;
+	struct net_rules rules = { bridge_list, nbridges, ports, n, list, members_read(specs) };
+	const char *port = getenv("NET_HOST_PORT");
+	int r = 0;
+
+	for (size_t i = 0; i < rules.nmembers; i++)
+		list[i] = &specs[i];
+	specs[0].filter.nallow = addrs("NET_ALLOW", allow);
+	specs[0].filter.ndeny = addrs("NET_DENY", deny);
+	specs[0].filter.allow = allow;
+	specs[0].filter.deny = deny;
+	if (port) {
+		host_port = (struct net_host_port){ 6, (uint16_t)strtoul(port, NULL, 10), 1 };
+		specs[0].host_ports = &host_port;
+		specs[0].nhost_ports = 1;
+	}
+	if (getenv("NET_REACHES")) {
+		bridges[1].reaches = &bridge_list[0];
+		bridges[1].nreaches = 1;
+	}
+	if (rules.nmembers || getenv("NET_NO_MEMBERS"))
+		r = net_guard_apply(instance, &rules, err);
+	return r < 0 ? r : net_ruleset_apply(instance, &rules, err);
+}
+
 /* NBRIDGES [tcp|udp HOST-ADDRESS|- HOST-PORT COUNT ADDRESS PORT]… */
 static int do_rules(int argc, char **argv, struct err *err)
 {
@@ -161,8 +229,7 @@ static int do_rules(int argc, char **argv, struct err *err)
 			.port = (uint16_t)strtoul(arg[5], NULL, 10),
 		};
 	}
-	return net_ruleset_apply(
-		instance, bridge_list, (size_t)strtoul(argv[0], NULL, 10), ports, n, err);
+	return rules_apply((size_t)strtoul(argv[0], NULL, 10), ports, n, err);
 }
 
 static int do_norules(int argc, char **argv, struct err *err)
@@ -288,7 +355,7 @@ static int do_bench(int argc, char **argv, struct err *err)
 	for (int i = 0; r == 0 && i < BENCH_RUNS; i++) {
 		uint64_t start = clock_monotonic();
 
-		r = net_ruleset_apply(instance, bridge_list, 2, ports, 100, err);
+		r = rules_apply(2, ports, 100, err);
 		rules[i] = clock_monotonic() - start;
 	}
 	for (int i = 0; r == 0 && i < STEPS; i++)

@@ -292,6 +292,15 @@ static void child_run(void)
 	const struct net_port port = {
 		.protocol = 6, .host_port = 80, .port = 80, .count = 200, .addr = addr("10.7.0.2")
 	};
+	const struct net_addr everybody = { .family = AF_INET };
+	const struct net_host_port host_port = { 6, 22, 2 };
+	const struct net_spec spec = { .ifaces = ifaces,
+		.nifaces = 2,
+		.filter = { .deny = &everybody, .ndeny = 1 },
+		.host_ports = &host_port,
+		.nhost_ports = 1 };
+	const struct net_spec *const members[] = { &spec };
+	const struct net_rules rules = { bridges, 1, &port, 1, members, 1 };
 	struct err err = { 0 };
 	bool made = false;
 	int fd;
@@ -305,7 +314,8 @@ static void child_run(void)
 	child_check(fd, &err, "ensure the pin");
 	child_check(net_attach(fd, ifaces, 2, &err), &err, "attach");
 	child_check(net_clear(fd, ifaces, 2, &err), &err, "clear");
-	child_check(net_ruleset_apply("i", bridges, 1, &port, 1, &err), &err, "rules");
+	child_check(net_guard_apply("i", &rules, &err), &err, "guards");
+	child_check(net_ruleset_apply("i", &rules, &err), &err, "rules");
 	child_check(net_ruleset_remove("i", &err), &err, "no rules");
 	child_check(net_detach(ifaces, 1, &err), &err, "detach");
 	child_check(if_nametoindex("b1") ? -1 : 0, &err, "detached");

@@ -220,6 +220,29 @@ static const struct bad rows[] = {
 	  "outside reaches: add a Network= that is not Internal=\n",
 		{ { "a.container", WEB "Network=in.network\nPublishPort=80:80\n" },
 			{ "in.network", "[Network]\nInternal=yes\n" } } },
+	{ "@/a.container:5: AllowHostPort: \"22/sctp\" is not PORT[-PORT][/tcp|/udp]\n",
+		{ { "a.container", WEB "[X-Berth]\nAllowHostPort=22/sctp\n" } } },
+	{ "@/a.container:6: AllowHostPort: its network is the host's, and so are its packets: "
+	  "remove "
+	  "it, or give it a network of its own\n",
+		{ { "a.container", WEB "Network=host\n[X-Berth]\nAllowHostPort=22\n" } } },
+	{ "@/a.container:6: IPAddressDeny: write it in the unit whose network it shares\n",
+		{ { "a.container", WEB "Network=b.container\n[Service]\nIPAddressDeny=any\n" },
+			{ "b.container", WEB } } },
+	{ "@/a.container:5: IPAddressDeny: \"10.0.0.0/33\" is not ADDRESS[/LENGTH], any, "
+	  "localhost, "
+	  "link-local or multicast\n",
+		{ { "a.container", WEB "[Service]\nIPAddressDeny=10.0.0.0/33\n" } } },
+	{ "@/a.container:5: warning: IPAddressAllow: has no effect alone, for who is in no list is "
+	  "allowed: add IPAddressDeny=any\n",
+		{ { "a.container", WEB "[Service]\nIPAddressAllow=10.0.0.0/8\n" } } },
+	{ "@/n.network:2: AllowNetwork: there is no other network lan.network: add it\n",
+		{ { "n.network", "[X-Berth]\nAllowNetwork=lan.network\n" } } },
+	{ "@/n.network:2: AllowNetwork: vault is Internal=, which nobody enters or leaves: attach "
+	  "the "
+	  "container to both networks instead\n",
+		{ { "n.network", "[X-Berth]\nAllowNetwork=vault.network\n" },
+			{ "vault.network", "[Network]\nInternal=yes\n" } } },
 	{ "@/a.container:4: Network: there is no network lan.network: add the file lan.network, or "
 	  "write "
 	  "host, none, OTHER.container, ns:/PATH\n",

@@ -421,6 +421,33 @@ static void test_leases(void **state)
 }
 
 /* A comment, another order or a new sibling changes no hash; a value does. */
+static void test_walls(void **state)
+{
+	const struct net_spec *net;
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir,
+		{ "lan.network", "[Network]\nSubnet=10.9.0.0/24\n[X-Berth]\nAllowNetwork=dmz\n" },
+		{ "dmz.network", "[Network]\nSubnet=10.9.1.0/24\n" },
+		{ "web.container",
+			WEB "Network=lan.network\n[Service]\nIPAddressAllow=10.1.2.3 10.0.0.0/8\n"
+			    "IPAddressDeny=any multicast\n[X-Berth]\nAllowHostPort=53/udp "
+			    "8000-8009\n" });
+	net = &find(&dir, "web")->spec->net;
+	assert_int_equal(net->filter.nallow, 2);
+	assert_int_equal(net->filter.allow[0].prefix, 32);
+	assert_int_equal(net->filter.ndeny, 4);
+	assert_int_equal(net->filter.deny[1].family, AF_INET6);
+	assert_int_equal(net->nhost_ports, 2);
+	assert_int_equal(net->host_ports[0].protocol, 17);
+	assert_int_equal(net->host_ports[1].count, 10);
+	for (size_t i = 0; i < dir.set.nbridges; i++)
+		assert_int_equal(
+			dir.set.bridges[i]->nreaches, strcmp(dir.set.bridges[i]->name, "lan") == 0);
+	unit_dir_close(&dir);
+}
+
 /* A port that nobody wrote is the same for both families, is kept when somebody else comes who would
  * hash to it, and gives way to one that is written. */
 static void test_chosen_ports(void **state)
@@ -549,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_config_file),
 		cmocka_unit_test(test_leases),
+		cmocka_unit_test(test_walls),
 		cmocka_unit_test(test_chosen_ports),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_cat),
