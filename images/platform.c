@@ -18,6 +18,7 @@ static const struct {
 	{ "i686", "386", "" },
 	{ "i586", "386", "" },
 	{ "i386", "386", "" },
+	{ "mips64", "mips64le", "" },
 	{ "loongarch64", "loong64", "" },
 };
 

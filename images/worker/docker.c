@@ -98,13 +98,12 @@ static int name_check(const char *name, const struct image *image, struct err *e
 
 static int platform_check(const json_t *config, const struct platform *wanted, struct err *err)
 {
-	const char *os = json_text(config, "os");
-	const char *arch = json_text(config, "architecture");
+	struct platform is;
 
-	if (!os || !arch || platform_rank(wanted, os, arch, json_text(config, "variant")))
+	if (!json_platform(config, &is) || platform_suits(wanted, &is))
 		return 0;
-	return err_set(err, ENOENT, "there is no image for %s/%s in it, only for %.20s/%.20s",
-		wanted->os, wanted->arch, os, arch);
+	return err_set(err, ENOENT, "there is no image for %s in it, only for %s",
+		platform_text(wanted).text, platform_text(&is).text);
 }
 
 static int config_take(const struct source *source, const char *name, const struct platform *wanted,

@@ -9,7 +9,7 @@
 #include "images/worker/blob.h"
 #include "images/worker/digest.h"
 #include "images/worker/json.h"
-#include "images/worker/platform.h"
+#include "images/platform.h"
 #include "images/worker/source.h"
 
 struct image_layer {

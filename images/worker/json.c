@@ -1,7 +1,7 @@
 #include "images/worker/json.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 
 /* jansson itself would follow 2048 levels by recursion. */
 static bool too_deep(const char *text, size_t n)
@@ -60,4 +60,19 @@ int json_size(const json_t *object, const char *key, uint64_t *ret)
 		return -EINVAL;
 	*ret = (uint64_t)json_integer_value(member);
 	return 0;
+}
+
+bool json_platform(const json_t *object, struct platform *ret)
+{
+	const char *os = json_text(object, "os");
+	const char *arch = json_text(object, "architecture");
+	const char *variant = json_text(object, "variant");
+
+	*ret = (struct platform){ .os = "" };
+	if (!os || !arch)
+		return false;
+	(void)snprintf(ret->os, sizeof ret->os, "%s", os);
+	(void)snprintf(ret->arch, sizeof ret->arch, "%s", arch);
+	(void)snprintf(ret->variant, sizeof ret->variant, "%s", variant ? variant : "");
+	return true;
 }

@@ -3,9 +3,11 @@
 #define BERTH_IMAGES_WORKER_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "images/platform.h"
 #include "supervisor/base/err.h"
 
 /* What registries take as a manifest; and brackets in brackets. */
@@ -25,5 +27,8 @@ const char *json_text(const json_t *object, const char *key);
 const json_t *json_member(const json_t *object, const char *key);
 /* A member that is a number of at least 0: 0, or -EINVAL. */
 int json_size(const json_t *object, const char *key, uint64_t *ret);
+
+/* "os", "architecture" and "variant" of an object. False: one of the first two is not there. */
+bool json_platform(const json_t *object, struct platform *ret);
 
 #endif

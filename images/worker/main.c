@@ -168,10 +168,7 @@ static int import_option(
 		return 0;
 	}
 	if (strcmp(name, "--platform") == 0)
-		return platform_parse(value, &import->wanted.platform) == 0
-			       ? 0
-			       : err_set(err, EINVAL, "--platform %s: write OS/ARCH[/VARIANT]",
-					 value);
+		return platform_parse(value, &import->wanted.platform, err);
 	if (strcmp(name, "--memory") == 0)
 		return num_bytes(value, &import->window) == 0
 			       ? 0

@@ -153,7 +153,7 @@ static int document_load(
 struct search {
 	const struct source *source;
 	const struct image_wanted *wanted;
-	int best; /* rank of what was chosen; 0: nothing yet */
+	unsigned best; /* how well it suits what was chosen; 0: nothing yet */
 	struct descriptor chosen;
 	size_t top, chosen_top; /* which entry of index.json is being followed, and was chosen */
 	unsigned documents;
@@ -161,24 +161,20 @@ struct search {
 	struct strbuf seen;
 };
 
-static void seen_add(struct search *search, const char *os, const char *arch, const char *variant)
-{
-	strbuf_add(&search->seen, "%s%.20s/%.20s%s%.20s", search->seen.used ? ", " : "", os, arch,
-		variant ? "/" : "", variant ? variant : "");
-}
-
 static int platform_take(struct search *search, const struct descriptor *from, const json_t *it)
 {
-	const char *os = json_text(it, "os");
-	const char *arch = json_text(it, "architecture");
-	const char *variant = json_text(it, "variant");
-	int rank = platform_rank(&search->wanted->platform, os, arch, variant);
+	struct platform is;
+	unsigned suits;
 
-	if (os && arch && strcmp(os, "unknown") != 0)
-		seen_add(search, os, arch, variant);
-	if (rank <= search->best)
+	if (!json_platform(it, &is))
 		return 0;
-	search->best = rank;
+	suits = platform_suits(&search->wanted->platform, &is);
+	if (strcmp(is.os, "unknown") != 0)
+		strbuf_add(&search->seen, "%s%s", search->seen.used ? ", " : "",
+			platform_text(&is).text);
+	if (suits <= search->best)
+		return 0;
+	search->best = suits;
 	search->chosen = *from;
 	search->chosen.media_type = NULL;
 	search->chosen_top = search->top;
@@ -339,8 +335,8 @@ static int top_search(struct search *search, const json_t *entries, struct err *
 	if (r == 0 && !found && search->wanted->ref)
 		return err_set(err, ENOENT, "there is no image %s in it", search->wanted->ref);
 	if (r == 0 && !search->best)
-		return err_set(err, ENOENT, "there is no image for %s/%s in it%s%s",
-			search->wanted->platform.os, search->wanted->platform.arch,
+		return err_set(err, ENOENT, "there is no image for %s in it%s%s",
+			platform_text(&search->wanted->platform).text,
 			search->seen.used ? ", only for " : "", search->seen_text);
 	return r;
 }

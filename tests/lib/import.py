@@ -431,7 +431,7 @@ def platforms(p):
         p.again()
     p.bad(source, "only for linux/arm/v6, linux/arm/v7, linux/s390x", "--platform", "linux/loong64")
     p.again()
-    assert "write OS/ARCH" in p.run(source, "--platform", "linux").stderr
+    assert "write OS/ARCH" in p.run(source, "--platform", "linux/").stderr
     p.bad(source, "no image for linux/arm", "--platform", "linux/arm/v5")
 
 
