@@ -132,6 +132,7 @@ void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supe
 void pass_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
 void pass_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
 void pass_addresses(struct build *b);               /* attach.c: leases and interfaces */
+void pass_devices(struct build *b);                 /* lent.c: Device= */
 void pass_ports(struct build *b);                   /* ports.c: PublishPort= */
 void pass_walls(struct build *b);                   /* walls.c: who may talk to whom */
 void pass_names(struct build *b);                   /* hosts.c: texts of hosts and resolv.conf */

@@ -198,6 +198,7 @@ struct unit_draft {
 	struct draft_bytes root_size;
 	struct draft_choice persist; /* enum root_persist */
 	struct draft_bool hold_open;
+	struct draft_list device; /* "eth1", "eth1:wan" each */
 	struct draft_str bundle;
 	struct draft_str config_file; /* the template */
 	const char *config_path;      /* where what is made of it lies; NULL: there is none */

@@ -134,6 +134,9 @@ static void net_print(const struct net_spec *net, FILE *out)
 		(void)fputs(iface->default_route ? " default" : "", out);
 		attachment_print(iface, out);
 	}
+	for (size_t i = 0; i < net->ndevices; i++)
+		(void)fprintf(out, "lent device: %s as %s\n", net->devices[i].name,
+			net->devices[i].ifname);
 	for (size_t i = 0; i < net->nports; i++)
 		(void)fprintf(out, "port: %s of %s\n", net_port_print(&net->ports[i]).text,
 			net_addr_print(&net->ports[i].addr, false).text);

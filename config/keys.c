@@ -376,6 +376,12 @@ const struct key keys_served[] = {
 		"its containers; permanent: it is kept in STATE_DIR/upper/NAME, above whatever the "
 		"image is by then (stop the unit and remove that directory to begin anew); no.",
 		.words = persist_words),
+	BERTH("Device", words, device,
+		"Links of the host that are moved into the container while it runs: eth1, or "
+		"eth1:wan to name it wan there. They come back under their own name when it has "
+		"stopped, down and without addresses. One that the host's default route needs is "
+		"refused.",
+		.kinds = KIND(UNIT_CONTAINER)),
 	BERTH("HoldOpen", flag, hold_open,
 		"With nothing to run, or after a clean exit, keep the container's namespaces, for "
 		"exec."),

@@ -114,6 +114,7 @@ static void (*const unit_passes[])(struct build *b, uint32_t unit) = {
 
 static void (*const set_passes[])(struct build *b) = {
 	pass_addresses,
+	pass_devices,
 	pass_ports,
 	pass_walls,
 	pass_names,

@@ -254,7 +254,8 @@ static void reply_link(const struct nlmsghdr *header, void *data)
 	struct link_info link = { 0 };
 
 	link_parse(header, &link);
-	if (strcmp(link.kind, "macvlan") != 0 && strcmp(link.kind, "ipvlan") != 0)
+	if ((strcmp(link.kind, "macvlan") != 0 && strcmp(link.kind, "ipvlan") != 0) ||
+		net_is_lent(link.alias))
 		return;
 	for (size_t i = 0; i < clear->n; i++)
 		if (strcmp(clear->ifaces[i].ifname, link.name) == 0)

@@ -92,6 +92,8 @@ int net_loopback_up(struct err *err);
  *        a new one `lo` is up. *ret_made says whether it is new. The caller's namespace is unchanged.
  */
 int netns_ensure(const char *pin, bool *ret_made, struct err *err);
+/* The pinned namespace, if there is one: else -ENOENT, without words. */
+int netns_open(const char *pin, struct err *err);
 /* The caller enters a namespace that somebody else made and named ("/run/netns/x"). */
 int netns_join(const char *path, struct err *err);
 /* Unmounts and removes the pin; 0 also when there is none. */
@@ -116,6 +118,25 @@ int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
  * routes removed, then net_attach's state is true again.
  */
 int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
+
+/*
+ * net_devices_take - links of the host are moved into the container's namespace; idempotent
+ *
+ * Called in the host's namespace. Gives: each under its name inside, up, without addresses; or, on
+ *        failure, all of them with the host.
+ * Fails: -ENODEV there is none of that name; -EINVAL the host cannot do without it: a port of a
+ *        bridge or bond, the way of a default route. Nothing has moved then.
+ */
+int net_devices_take(int netns_fd, const struct net_device *devices, size_t n, struct err *err);
+/*
+ * net_devices_back - what was lent to a namespace is the caller's namespace's again, but for `keep`
+ *
+ * Under the name and with the alias it had; down. When the name was taken meanwhile: as "lentN".
+ * Blocks: tens of ms for each (never from the loop). The first failure is told, the others tried.
+ */
+int net_devices_back(int netns_fd, const struct net_device *keep, size_t nkeep, struct err *err);
+/* Is it the alias of a link of somebody else's that is lent? */
+bool net_is_lent(const char *alias);
 
 /* Removes every link whose alias is "berth:INSTANCE:…" and is not wanted: veths and bridges. */
 int net_prune(const char *instance,

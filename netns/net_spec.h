@@ -58,6 +58,13 @@ struct net_iface {
 	uint8_t mac[6];     /* all zero: the kernel's choice; net_mac() gives a stable one */
 };
 
+/* A link of the host that is moved into the container. */
+struct net_device {
+	const char *name;   /* on the host: "eth1" */
+	const char *ifname; /* inside */
+	const char *alias;  /* meanwhile: "berth:INSTANCE:UNIT:device:NAME" */
+};
+
 /* A published port: what arrives at host_addr:host_port goes to addr:port. */
 struct net_port {
 	uint8_t protocol;          /* IPPROTO_TCP or IPPROTO_UDP */
@@ -90,6 +97,8 @@ struct net_spec {
 	const char *path;      /* NET_PATH: a namespace that somebody else made */
 	const struct net_iface *ifaces;
 	size_t nifaces;
+	const struct net_device *devices; /* NET_PRIVATE */
+	size_t ndevices;
 	const struct net_port *ports;
 	size_t nports;
 	struct net_filter filter;

@@ -79,8 +79,7 @@ static int is_netns(int fd)
 	return fs.f_type == NSFS_MAGIC && ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET;
 }
 
-/* The namespace that is pinned there, -ENOENT when there is none. */
-static int pin_open(const char *pin, struct err *err)
+int netns_open(const char *pin, struct err *err)
 {
 	own_fd fd = open(pin, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -172,7 +171,7 @@ static int pin_make(const char *pin, struct err *err)
 int netns_ensure(const char *pin, bool *ret_made, struct err *err)
 {
 	bool made = false;
-	int fd = pin_open(pin, err);
+	int fd = netns_open(pin, err);
 
 	if (fd == -ENOENT) {
 		made = true;

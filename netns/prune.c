@@ -23,7 +23,8 @@ static void reply_link(const struct nlmsghdr *header, void *data)
 	struct link_info link = { 0 };
 
 	link_parse(header, &link);
-	if (!link.found || !str_starts(link.alias, prune->prefix) ||
+	/* One that was lent is not ours to delete: it lost its alias's end on the way home at most. */
+	if (!link.found || !str_starts(link.alias, prune->prefix) || net_is_lent(link.alias) ||
 		prune->wanted(link.name, link.alias, prune->data))
 		return;
 	if (prune->n == prune->cap) {

@@ -7,6 +7,7 @@
 
 #include "netns/net.h"
 #include "supervisor/base/log.h"
+#include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
 #include "supervisor/core/service.h"
 
@@ -109,6 +110,49 @@ void network_take_up(struct supervisor *sv)
 			network_begin(sv);
 }
 
+/* ---- devices that were lent ------------------------------------------------------------------- */
+
+static int devices_back(const struct container_env *env, const char *name, struct err *err)
+{
+	char path[512];
+	own_fd fd = -1;
+
+	(void)snprintf(path, sizeof path, "%s/pin/%s.net", env->run_dir, name);
+	fd = netns_open(path, err);
+	if (fd == -ENOENT)
+		return 0;
+	return fd < 0 ? fd : net_devices_back(fd, NULL, 0, err);
+}
+
+static int release(const void *data, struct err *err)
+{
+	const struct service *s = data;
+
+	return devices_back(&s->sv->env, s->unit->spec->name, err);
+}
+
+static void was_released(struct supervisor *sv, int r, const struct err *err, void *data)
+{
+	struct service *s = data;
+
+	s->releasing = false;
+	sv->dirty = true;
+	if (r < 0)
+		log_error("%s: %s", s->unit->stem, err->text);
+}
+
+void network_release(struct service *s)
+{
+	struct err err = { 0 };
+
+	if (!s->unit->spec->net.ndevices || s->releasing)
+		return;
+	s->releasing = true;
+	if (job_start(s->sv, "give the devices back to the host", release, was_released, s, &err) <
+		0)
+		was_released(s->sv, -err.code, &err, s);
+}
+
 /* ---- what is not declared any more ------------------------------------------------------------ */
 
 static bool is_declared(const char *ifname, const char *alias, void *data)
@@ -159,6 +203,7 @@ static void prune_pins(const struct supervisor *sv, bool all)
 			wanted |= strcmp(sv->services[i].unit->spec->name, name) == 0;
 		if (wanted)
 			continue;
+		(void)devices_back(&sv->env, name, NULL);
 		(void)snprintf(path, sizeof path, "%s/pin/%s", sv->env.run_dir, entry->d_name);
 		(void)netns_remove(path);
 	}

@@ -298,6 +298,9 @@ static void begin_all(struct supervisor *sv)
 	for (size_t i = 0; i < sv->nservices; i++) {
 		struct service *s = &sv->services[i];
 
+		/* It ended while nobody was there. */
+		if (!machine_alive(&s->m))
+			network_release(s);
 		if (s->m.state == SERVICE_UNKILLABLE) {
 			s->m.wanted = s->m.again = s->needed;
 			service_check_gone(s);

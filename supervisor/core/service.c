@@ -563,6 +563,9 @@ static void entered(struct service *s, enum service_state old)
 	service_changed(s);
 	if (s->m.state != SERVICE_STARTING)
 		service_record(s);
+	if (s->m.state == SERVICE_INACTIVE || s->m.state == SERVICE_DONE ||
+		s->m.state == SERVICE_FAILED)
+		network_release(s);
 }
 
 void service_dispatch(struct service *s, enum machine_event event)

@@ -63,7 +63,8 @@ struct service {
 	struct loop_timer reap_timer; /* adopted: the kernel is to tell the exit status */
 	bool adopted;                 /* the main process is not our child */
 	bool log_asked, log_drained;
-	bool removed; /* the leaf is gone */
+	bool releasing; /* its devices are on their way back to the host */
+	bool removed;   /* the leaf is gone */
 
 	bool by_hand; /* `asked` is from a start or stop by hand, not from [Install] */
 	bool asked;   /* to run */
@@ -231,6 +232,8 @@ bool network_needed(const struct service *s);
 void network_begin(struct supervisor *sv);
 /* The same when something that needs it runs already. */
 void network_take_up(struct supervisor *sv);
+/* What does not run gives the host's devices back, by a worker; until then it is not started. */
+void network_release(struct service *s);
 /* Links of definitions that are gone, by a worker. */
 void network_prune(struct supervisor *sv);
 /* After the last stop: nothing of ours is left. Blocks. */

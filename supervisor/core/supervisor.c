@@ -206,7 +206,7 @@ static void look_at_start(struct service *s)
 			network_begin(sv);
 		return;
 	}
-	if (!slot_take(s))
+	if (s->releasing || !slot_take(s))
 		return;
 	service_dispatch(s, EVENT_DEPS_MET);
 }

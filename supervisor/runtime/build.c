@@ -285,8 +285,11 @@ int step_join_network(struct plan *plan, struct err *err)
 	/* Kept from an earlier run, or just made: what a killed run left in it goes (rule: a restart
 	 * begins clean). */
 	if (net->mode == NET_PRIVATE && !plan->prepared) {
-		int r = net_clear(fd, net->ifaces, net->nifaces, err);
+		/* Devices that an older definition was lent: with some of its own it was prepared. */
+		int r = net_devices_back(fd, NULL, 0, err);
 
+		if (r == 0)
+			r = net_clear(fd, net->ifaces, net->nifaces, err);
 		if (r < 0)
 			return r;
 	}

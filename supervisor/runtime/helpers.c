@@ -53,6 +53,23 @@ static bool is_net_admin(const struct container_spec *spec)
 	return (spec->process.caps_root | spec->process.caps_other) & CAPABILITY_BIT(CAP_NET_ADMIN);
 }
 
+/* The namespace of the last run: what was lent to it comes home, and who could have left anything in
+ * it gets a new one. */
+static int leave_old(const struct container_spec *spec, const char *pin, struct err *err)
+{
+	bool renewed = is_net_admin(spec);
+	own_fd old = netns_open(pin, err);
+	int r = 0;
+
+	if (old >= 0)
+		r = net_devices_back(old, renewed ? NULL : spec->net.devices,
+			renewed ? 0 : spec->net.ndevices, err);
+	if (r < 0 || !renewed)
+		return r;
+	r = netns_remove(pin);
+	return r < 0 ? err_sys(err, -r, "remove the network namespace pinned at %s", pin) : 0;
+}
+
 static int prepare_network(const struct plan *plan, struct err *err)
 {
 	const struct net_spec *net = &plan->spec->net;
@@ -64,16 +81,16 @@ static int prepare_network(const struct plan *plan, struct err *err)
 	if (net->mode != NET_PRIVATE)
 		return 0;
 	plan_pin_path(plan->env, plan->spec->name, pin, sizeof pin);
-	if (is_net_admin(plan->spec)) {
-		r = netns_remove(pin);
-		if (r < 0)
-			return err_sys(err, -r, "remove the network namespace pinned at %s", pin);
-	}
+	r = leave_old(plan->spec, pin, err);
+	if (r < 0)
+		return r;
 	fd = netns_ensure(pin, &made, err);
 	if (fd < 0)
 		return fd;
 	r = made ? net_attach(fd, net->ifaces, net->nifaces, err)
 		 : net_clear(fd, net->ifaces, net->nifaces, err);
+	if (r == 0)
+		r = net_devices_take(fd, net->devices, net->ndevices, err);
 	if (r < 0 && made)
 		(void)netns_remove(pin);
 	return r;
@@ -93,7 +110,8 @@ bool helpers_prepare_needed(const struct container_env *env, const struct contai
 	if (spec->net.mode != NET_PRIVATE)
 		return false;
 	plan_pin_path(env, spec->name, pin, sizeof pin);
-	return is_net_admin(spec) || statfs(pin, &st) < 0 || st.f_type != NSFS_MAGIC;
+	return is_net_admin(spec) || spec->net.ndevices || statfs(pin, &st) < 0 ||
+	       st.f_type != NSFS_MAGIC;
 }
 
 /* What the container stands on: its image's directory, or the program of a native service. */
