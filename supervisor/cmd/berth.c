@@ -61,6 +61,7 @@ static const struct verb verbs[] = {
 		"this file by another" },
 	{ "image", cmd_image, "VERB [OPTION…]",
 		"the store of images: import, ls, inspect, tag, rollback, rm, gc, df" },
+	{ "metrics", cmd_metrics, "", "the units in numbers, in Prometheus' text format" },
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
 	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },

@@ -93,6 +93,9 @@ static void add_state(json_t *o, const struct service_info *info)
 	json_put_time(o, "since", info->since);
 	json_put_time(o, "started", info->started);
 	json_put_time(o, "ready_since", info->ready_since);
+	json_put_some(o, "prepare_usec", info->times.prepare / NSEC_PER_USEC);
+	json_put_some(o, "start_usec", info->times.start / NSEC_PER_USEC);
+	json_put_some(o, "ready_usec", info->times.ready / NSEC_PER_USEC);
 	json_put_time(o, "next_try", info->next_try);
 	json_put_int(o, "restarts", info->restarts);
 	json_put_text(o, "health", service_health_name(info->health));

@@ -136,6 +136,7 @@ static void restore(struct service *s, const struct state_record *record)
 	s->m.restarts = record->restarts;
 	s->m.last = record->last;
 	s->since = record->since;
+	s->times = record->times;
 	service_text(&s->failure, record->failure);
 	service_text(&s->dropped, record->dropped);
 }

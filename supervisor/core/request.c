@@ -255,6 +255,7 @@ void service_info(const struct service *s, struct service_info *ret)
 		.since = s->since,
 		.started = machine_alive(&s->m) ? s->started : 0,
 		.ready_since = s->m.state == SERVICE_READY ? s->ready_since : 0,
+		.times = s->times,
 		.health = s->health,
 		.health_failures = s->health_failures,
 		.failure_stage = s->failure_stage,

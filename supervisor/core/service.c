@@ -83,6 +83,7 @@ static int record_write(struct service *s)
 		.since = s->since,
 		.started = s->started,
 		.ready_since = s->ready_since,
+		.times = s->times,
 		.last = s->m.last,
 	};
 
@@ -339,6 +340,7 @@ static void report_ended(struct service *s)
 		service_dispatch(s, EVENT_SETUP_FAILED);
 	} else {
 		s->started = s->sv->sys->realtime();
+		s->times.start = s->sv->sys->monotonic() - s->launched;
 		service_dispatch(s, EVENT_STARTED);
 	}
 	service_check_gone(s);
@@ -347,9 +349,12 @@ static void report_ended(struct service *s)
 static void on_report(struct loop *loop, uint32_t events, void *data)
 {
 	struct service *s = data;
+	bool preparing = s->w.c.pending;
 	bool ended = watched_read(loop, &s->w, on_report_message, s);
 
 	(void)events;
+	if (preparing && !s->w.c.pending && !s->w.failed)
+		s->times.prepare = s->sv->sys->monotonic() - s->launched;
 	/* It may be there, and die, before its first word. */
 	if (service_watch_leader(s) < 0)
 		watched_kill(s->sv, &s->w);
@@ -432,6 +437,8 @@ static void act_launch(struct service *s)
 	s->w = (struct watched){ .c = CONTAINER_NONE };
 	s->log_asked = s->log_drained = s->adopted = false;
 	s->started = s->ready_since = s->starttime = 0;
+	s->launched = s->sv->sys->monotonic();
+	s->times = (struct service_times){ 0 };
 	s->health = HEALTH_NONE;
 	s->health_failures = 0;
 	service_text(&s->status_text, NULL);
@@ -559,6 +566,8 @@ static void entered(struct service *s, enum service_state old)
 	s->since = s->sv->sys->realtime();
 	if (s->m.state == SERVICE_READY || s->m.state == SERVICE_HELD)
 		s->ready_since = s->since;
+	if (s->m.state == SERVICE_READY && s->launched)
+		s->times.ready = s->sv->sys->monotonic() - s->launched;
 	announce(s, old);
 	service_changed(s);
 	if (s->m.state != SERVICE_STARTING)

@@ -75,7 +75,9 @@ struct service {
 	uint64_t serial; /* of requests by hand */
 	uint64_t starttime;
 	uint64_t since, started, ready_since; /* CLOCK_REALTIME */
-	uint32_t blocked_by;                  /* WAITING: unit index; UINT32_MAX: the network */
+	uint64_t launched;                    /* CLOCK_MONOTONIC; 0: not by us */
+	struct service_times times;
+	uint32_t blocked_by; /* WAITING: unit index; UINT32_MAX: the network */
 	char leaf[128];
 	bool record_due;       /* late work: its state is to be written down, */
 	char *old_leaf;        /* this one removed; NULL: none */

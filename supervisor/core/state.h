@@ -31,6 +31,7 @@ struct state_record {
 	uint32_t failures, restarts;
 	uint64_t ready_at;                    /* CLOCK_MONOTONIC */
 	uint64_t since, started, ready_since; /* CLOCK_REALTIME */
+	struct service_times times;
 	struct service_exit last;
 	char failure[300];
 	char dropped[200];

@@ -55,6 +55,14 @@ struct service_exit {
 	uint64_t memory_peak; /* bytes, of that run; 0: not known */
 };
 
+/* How long the last start took, in nanoseconds from its launch; 0: not known. */
+struct service_times {
+	uint64_t
+		prepare; /* until image or bundle and network were made; 0 also: nothing was to be */
+	uint64_t start;  /* until exec */
+	uint64_t ready;
+};
+
 /* A snapshot for ps, status, why, inspect. Strings are borrowed until the loop turns. Times are
  * CLOCK_REALTIME nanoseconds, 0: never. */
 struct service_info {
@@ -72,6 +80,7 @@ struct service_info {
 	uint64_t since;       /* of the state */
 	uint64_t started;     /* exec of the current run */
 	uint64_t ready_since; /* READY */
+	struct service_times times;
 	enum service_health health;
 	uint32_t health_failures;    /* in a row */
 	char health_text[160];       /* of the last failed probe */

@@ -326,3 +326,72 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	wait_until 5 naps
 	[[ "$(exe_of tool)" == "$STATE/bundles/kit-"*/nap ]]
 }
+
+# ---- the whole, with a real one -----------------------------------------------------------------------
+
+# ctr_works: what the bundle brought talks to what it brought.
+ctr_works() {
+	local ctr
+	ctr=$(dirname "$(exe_of containerd)")/ctr
+	"$ctr" -a /run/containerd-berth/containerd.sock version | grep -q '^Server:'
+}
+metric() { berth metrics | sed -n "s/^$1{unit=\"containerd.service\"} //p"; }
+
+@test "containerd out of one file: started, used, killed, adopted, replaced, stopped" {
+	command -v containerd >/dev/null && command -v ctr >/dev/null || skip "containerd is not installed"
+	cp "$REPO"/examples/containerd.{service,toml} "$UNITS/"
+	sed -i "s|%S|$BATS_TEST_TMPDIR/containerd|" "$UNITS/containerd.toml"
+	pack "containerd=$(command -v containerd)" "containerd=$(command -v ctr)"
+	start_supervise
+	wait_for ready containerd 30
+	ctr_works
+	[ "$(stat -c %a "$RUNTIME/conf/containerd")" = 600 ]
+	grep -qx '  address = "/run/containerd-berth/containerd.sock"' "$RUNTIME/conf/containerd"
+	run berth status containerd
+	has 'last start: ready in'
+	echo "# $(berth status containerd | sed -n 's/^ *last start: //p')" >&3
+	[ "$(metric berth_unit_running)" = 1 ]
+	[ "$(metric berth_unit_restarts_total)" = 0 ]
+	# Prepared, then started, then ready; the process is younger than a minute.
+	awk -v a="$(metric berth_unit_prepare_seconds)" -v b="$(metric berth_unit_start_seconds)" \
+		-v c="$(metric berth_unit_ready_seconds)" -v t="$(metric berth_unit_start_time_seconds)" -v now="$(date +%s)" \
+		'BEGIN { exit !(a > 0 && b > 0 && b > a && c > b && now - t > -2 && now - t < 60) }'
+
+	pid=$(pid_of containerd)
+	kill -KILL "$pid"
+	wait_restarted containerd "$pid"
+	wait_for ready containerd 30
+	ctr_works
+	[ "$(metric berth_unit_restarts_total)" = 1 ]
+
+	pid=$(pid_of containerd)
+	kill_supervise
+	start_supervise
+	wait_for ready containerd
+	[ "$(pid_of containerd)" = "$pid" ]
+	[ -n "$(metric berth_unit_ready_seconds)" ]
+	ctr_works
+
+	# Another content: the running one is replaced, and what it left goes.
+	old=$(dirname "$(exe_of containerd)")
+	cp "$(command -v containerd)" "$MADE/containerd"
+	echo >>"$MADE/containerd"
+	"$PACKER" --config "$UNITS" pack --bundle "containerd=$MADE/containerd" --bundle "containerd=$(command -v ctr)" \
+		-o "$MADE/next"
+	end_supervise
+	mv "$MADE/next" "$FILE"
+	start_supervise
+	wait_restarted containerd "$pid"
+	wait_for ready containerd 30
+	[ "$(exe_of containerd)" != "$old/containerd" ]
+	cmp "$MADE/containerd" "$(exe_of containerd)"
+	[ ! -e "$old" ]
+	ctr_works
+
+	berth stop containerd
+	[ "$(row containerd | jq -c .last_exit.code)" = 0 ]
+	[ "$(metric berth_unit_running)" = 0 ]
+	stop_supervise
+	run -1 berth metrics
+	has 'no supervisor answers'
+}

@@ -60,9 +60,11 @@ static void test_round_trip(void **state)
 	memset(in.dropped, 'd', sizeof in.dropped - 1);
 	in.hash = in.run = in.since = in.started = in.ready_since = in.ready_at = UINT64_MAX;
 	in.last.memory_peak = UINT64_MAX;
+	in.times = (struct service_times){ UINT64_MAX, UINT64_MAX, UINT64_MAX };
 	assert_true(state_print(&in, text) + 1 < STATE_TEXT_SIZE);
 	assert_int_equal(state_parse(text, &out), 0);
 	assert_string_equal(out.dropped, in.dropped);
+	assert_memory_equal(&out.times, &in.times, sizeof in.times);
 }
 
 static void test_torn(void **state)
