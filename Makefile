@@ -60,7 +60,7 @@ BERTH_LIBS  := libnl-3.0 libmnl libseccomp inih jansson
 WORKER_LIBS := nettle libsodium jansson
 # Of libarchive the worker takes in what it calls: tar and three compressions. Debian's shared one brings
 # all its formats, libxml2 and with that ICU: 38 MB, and 1.5 ms at each start of the worker.
-LIBARCHIVE ?= $(if $(wildcard $(sysroot)$(shell $(PKG_CONFIG) --variable=libdir libarchive)/libarchive.a),static,shared)
+LIBARCHIVE ?= $(if $(wildcard $(shell $(CC) -print-file-name=libarchive.a)),static,shared)
 FETCH_LIBS  := libcurl jansson nettle
 
 base_src    := $(wildcard supervisor/base/*.c)
@@ -93,7 +93,7 @@ PROGRAMS := $(if $(cmd_src),$(O)/berth) $(if $(worker_src),$(O)/berth-worker) $(
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all help deps run check soak lint install fuzz bench compdb clean unit tests format
+.PHONY: all help deps run check soak lint sbom install fuzz bench compdb clean unit tests format
 
 all: $(PROGRAMS) ## build the programs into build/MODE/
 
@@ -248,6 +248,10 @@ format: ## let clang-format rewrite the tree
 
 compdb: ## compile_commands.json for editors and clang-tidy
 	@tests/lint/compdb.sh '$(subst ','\'',$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags) -DBERTH_BUILT=0)' > compile_commands.json
+
+sbom: all ## build/MODE/berth.spdx: what is linked, as SPDX
+	@packaging/sbom.sh $(O) $(VERSION) > $(O)/berth.spdx
+	@echo $(O)/berth.spdx
 
 install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth

@@ -27,19 +27,12 @@ static const char *const license[] = {
 	"SOFTWARE.",
 };
 
-/* What the programs are linked with. The source of truth is the Makefile; `make lint` looks at both. */
 static const struct {
 	const char *name, *use, *terms;
 } libraries[] = {
-	{ "libc", "glibc or musl", "LGPL-2.1-or-later, or MIT" },
-	{ "libnl-3", "links, addresses, routes", "LGPL-2.1-only" },
-	{ "libmnl", "nf_tables messages", "LGPL-2.1-or-later" },
-	{ "libseccomp", "system call filters", "LGPL-2.1-only" },
-	{ "inih", "INI lines", "BSD-3-Clause" },
-	{ "jansson", "JSON", "MIT" },
-	{ "libarchive", "archives (only berth-worker)", "BSD-2-Clause" },
-	{ "nettle", "digests (not berth)", "LGPL-3.0-or-later, or GPL-2.0-or-later" },
-	{ "libcurl", "registries (only berth-fetch)", "curl (MIT-like)" },
+#define LIBRARY(word, name, use, terms) { name, use, terms },
+#include "supervisor/cmd/libraries.def"
+#undef LIBRARY
 };
 
 int cmd_version(int argc, char **argv)

@@ -26,4 +26,10 @@ $(words '*')"
 		bad=1
 	done
 done
+# shellcheck disable=SC2013 # words
+for library in $(awk '!/^#/ && $1 != "*" { for (i = 2; i <= NF; i++) if ($i != "-") print $i }' "$list" | sort -u); do
+	grep -q "^LIBRARY(\"$library\", " "$(dirname "$0")/../../supervisor/cmd/libraries.def" && continue
+	echo "$library has no line in supervisor/cmd/libraries.def"
+	bad=1
+done
 exit $bad
