@@ -278,6 +278,7 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 		conf->log_level = log_level_words[draft->log_level.v].word;
 	conf->default_restart = (enum restart_policy)draft->default_restart.v;
 	conf->verify = (enum root_verify)draft->verify.v;
+	conf->image_memory = DRAFT_SET(draft->image_memory) ? draft->image_memory.v : 8U << 20;
 	conf->default_caps_none = draft->default_capabilities.v == 1;
 	conf->watchdog = draft->watchdog.v;
 	conf->shutdown_max = DRAFT_SET(draft->shutdown_max) ? draft->shutdown_max.v : SECONDS(90);

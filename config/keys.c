@@ -455,6 +455,10 @@ const struct key keys_served[] = {
 	CONF("BundlePath", lines, bundle_path,
 		"Directories with bundles, separated by \":\": for Bundle= without an appliance "
 		"file."),
+	CONF("ImageMemory", bytes, image_memory,
+		"How far back a compressed image may make its decoder look, at the price of as "
+		"much "
+		"memory: the window of zstd, the dictionary of xz; 8M."),
 	CONF("Verify", choice, verify,
 		"When the digest of an image in an appliance file is compared: once, before the "
 		"image "

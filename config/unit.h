@@ -92,6 +92,7 @@ struct supervisor_conf {
 	const char *store_dir;   /* STATE_DIR/store */
 	const char *log_level;   /* NULL: notice */
 	struct strv image_path;  /* ImagePath= */
+	uint64_t image_memory;   /* ImageMemory=, bytes */
 	struct strv bundle_path; /* BundlePath= */
 	struct strv update_keys; /* UpdateKey=: public keys, as minisign prints them */
 	enum restart_policy default_restart;

@@ -150,6 +150,10 @@ void store_pins_done(struct store_pins *pins);
 int store_gc(const struct store *store, const struct store_pins *pins, bool dry,
 	struct store_freed *ret, struct err *err);
 
+/* store_discard - a broken thing ("layers" or "images" and its name) goes to trash/, whoever needs it.
+ * Fails: -EBUSY with words when it is in use: it would be removed from under a container. */
+int store_discard(const struct store *store, const char *room, const char *name, struct err *err);
+
 /* Notes that somebody is about to start from an image: store_gc leaves it for a minute. */
 void store_hand_out(const char *store, const char *id);
 

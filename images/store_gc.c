@@ -262,6 +262,24 @@ int store_gc(const struct store *store, const struct store_pins *pins, bool dry,
 	return r;
 }
 
+int store_discard(const struct store *store, const char *room, const char *name, struct err *err)
+{
+	struct gc gc = { .store = store };
+	bool is_image = strcmp(room, "images") == 0;
+	bool used;
+	int r;
+
+	inuse_read(&gc.inuse);
+	used = is_image ? image_in_use(&gc, name) : inuse_has(&gc.inuse, name);
+	inuse_done(&gc.inuse);
+	if (used)
+		return err_set(err, EBUSY,
+			"%s/%s is not discarded: a container runs on it: stop that first", room,
+			name);
+	r = to_trash(&gc, room, name, err);
+	return r < 0 ? r : room_sync(&gc, room, err);
+}
+
 void store_hand_out(const char *store, const char *id)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT } };

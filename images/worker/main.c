@@ -4,6 +4,7 @@
  *	berth-worker unpack [--sync] ARCHIVE DIR
  *	berth-worker import [OPTION]... SOURCE DIR LAYERS	into the store (import.h)
  *	berth-worker verify-tree DIR		prints BYTES ENTRIES sha256:DIGEST (tree.h)
+ *	berth-worker verify-file FILE		the same of a file's content
  *	berth-worker verify [KIND [NAME]]	an appliance file on standard input
  *	berth-worker extract BUNDLE DIR		its programs, of an appliance file on standard input
  *	berth-worker signature SIGNATURE KEY…	the signed file on standard input (signature.h)
@@ -271,6 +272,27 @@ static int job_verify_tree(int argc, char **argv, struct err *err)
 	return 0;
 }
 
+static int job_verify_file(int argc, char **argv, struct err *err)
+{
+	own_fd file =
+		argc == 1 ? open(argv[0], O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	char hex[DIGEST_HEX + 1];
+	struct stat st = { 0 };
+	int r;
+
+	if (argc != 1)
+		return -EXDEV;
+	r = file < 0 || fstat(file, &st) < 0 ? err_sys(err, errno, "open it") : confine_to(-1, err);
+	if (r == 0)
+		r = digest_range(file, 0, (uint64_t)st.st_size, digest, err);
+	if (r < 0)
+		return err_wrap(err, "verify %s", argv[0]);
+	digest_hex(digest, hex);
+	(void)printf("%" PRIu64 " 1 sha256:%s\n", (uint64_t)st.st_size, hex);
+	return 0;
+}
+
 /* -EXDEV, which none of them meets: the words are wrong. */
 static const struct {
 	const char *name;
@@ -282,6 +304,7 @@ static const struct {
 		"[--platform OS/ARCH[/VARIANT]] [--ref NAME] [--memory BYTES] SOURCE DIR LAYERS" },
 	{ "verify", job_verify, "[KIND [NAME]] <FILE" },
 	{ "verify-tree", job_verify_tree, "DIR" },
+	{ "verify-file", job_verify_file, "FILE" },
 	{ "extract", job_extract, "BUNDLE DIR <FILE" },
 	{ "signature", job_signature, "SIGNATURE KEY… <FILE" },
 	{ "pack", job_pack, "FILE <LIST" },

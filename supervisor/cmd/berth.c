@@ -60,7 +60,7 @@ static const struct verb verbs[] = {
 		"what is packed into this file, or another; compare it with its digests; replace "
 		"this file by another" },
 	{ "image", cmd_image, "VERB [OPTION…]",
-		"the store of images: import, ls, inspect, tag, rollback, rm, gc, df" },
+		"the store of images: import, ls, inspect, tag, rollback, rm, gc, verify, df" },
 	{ "metrics", cmd_metrics, "", "the units in numbers, in Prometheus' text format" },
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },

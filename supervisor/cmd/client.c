@@ -29,7 +29,8 @@ static const struct supervisor_conf *conf(void)
 		(appliance_config(&dir, NULL) < 0 || unit_set_load_conf(&set, dir, NULL) < 0))
 		set.conf = (struct supervisor_conf){ .run_dir = "/run/berth",
 			.log_dir = "/var/lib/berth/logs",
-			.store_dir = "/var/lib/berth/store" };
+			.store_dir = "/var/lib/berth/store",
+			.image_memory = 8U << 20 };
 	return &set.conf;
 }
 
@@ -46,6 +47,11 @@ const char *client_log_dir(void)
 const char *client_store_dir(void)
 {
 	return conf()->store_dir;
+}
+
+uint64_t client_image_memory(void)
+{
+	return conf()->image_memory;
 }
 
 const char *client_image_path(void)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "supervisor/base/err.h"
 
@@ -21,6 +22,8 @@ struct client {
 const char *client_run_dir(void);
 const char *client_log_dir(void);
 const char *client_store_dir(void);
+/* ImageMemory=, bytes. */
+uint64_t client_image_memory(void);
 /* ImagePath=, with ":" between the directories. */
 const char *client_image_path(void);
 

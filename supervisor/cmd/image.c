@@ -301,6 +301,8 @@ static const struct {
 	{ "rollback", image_rollback, "[--json] NAME", "what the name meant before, again" },
 	{ "rm", image_rm, "[-f] [--json] NAME…", "remove names, and what no name needs then" },
 	{ "gc", image_gc, "[--json]", "remove what no name needs" },
+	{ "verify", image_verify, "[--discard] [--json] [NAME…]",
+		"compare what is there with its digests" },
 	{ "df", image_df, "[--json]", "how much room is used, and could be" },
 };
 

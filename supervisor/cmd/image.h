@@ -54,5 +54,6 @@ int image_rollback(int argc, char **argv);
 int image_gc(int argc, char **argv);
 int image_df(int argc, char **argv);
 int image_inspect(int argc, char **argv);
+int image_verify(int argc, char **argv);
 
 #endif

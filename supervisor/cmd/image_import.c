@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,9 +98,13 @@ static int worker_run(struct taking *t, const char *tmp, struct err *err)
 		.context = t };
 	char path[STORE_PATH_SIZE];
 	char layers[STORE_PATH_SIZE + 8];
+	char memory[32];
 	size_t n = 1;
 	int r;
 
+	(void)snprintf(memory, sizeof memory, "%" PRIu64, client_image_memory());
+	work.words[n++] = "--memory";
+	work.words[n++] = memory;
 	if (source->platform) {
 		work.words[n++] = "--platform";
 		work.words[n++] = source->platform;
