@@ -81,6 +81,8 @@ int net_ruleset_remove(const char *instance, struct err *err);
 /* Can the kernel make a link of this kind ("bridge", "veth")? Makes one, in the network namespace of
  * the caller, which is one to be thrown away. -EOPNOTSUPP: it cannot. */
 int net_link_probe(const char *kind, struct err *err);
+/* Does the kernel have nf_tables? 0, or -errno; -EPERM: the caller may not ask. */
+int net_nft_probe(void);
 
 /* lo is up in the network namespace of the caller. */
 int net_loopback_up(struct err *err);
@@ -137,6 +139,14 @@ int net_devices_take(int netns_fd, const struct net_device *devices, size_t n, s
 int net_devices_back(int netns_fd, const struct net_device *keep, size_t nkeep, struct err *err);
 /* Is it the alias of a link of somebody else's that is lent? */
 bool net_is_lent(const char *alias);
+
+/* What the links of a namespace carried since they were made, but for lo; errors count as drops. */
+struct net_usage {
+	uint64_t rx_bytes, rx_packets, rx_dropped;
+	uint64_t tx_bytes, tx_packets, tx_dropped;
+};
+/* Needs: `pin` as netns_ensure has it. Blocks: for a netlink answer. */
+int net_usage(const char *pin, struct net_usage *ret, struct err *err);
 
 /* Removes every link whose alias is "berth:INSTANCE:…" and is not wanted: veths and bridges. */
 int net_prune(const char *instance,

@@ -1,9 +1,13 @@
+#include <errno.h>
 #include <linux/if_link.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include "netns/net.h"
 #include "netns/rtnl.h"
+#include "supervisor/base/own.h"
 
 int net_link_probe(const char *kind, struct err *err)
 {
@@ -21,4 +25,32 @@ int net_link_probe(const char *kind, struct err *err)
 	rtnl_text(&nl, IFLA_INFO_KIND, kind);
 	rtnl_nest_end(&nl, nest);
 	return rtnl_commit(&nl, err);
+}
+
+/* Asks nf_tables for its generation; the kernel loads the module for it. */
+int net_nft_probe(void)
+{
+	own_fd sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	struct {
+		struct nlmsghdr head;
+		struct nfgenmsg message;
+	} ask = {
+		.head = { .nlmsg_len = sizeof ask,
+			.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN,
+			.nlmsg_flags = NLM_F_REQUEST },
+	};
+	union {
+		struct nlmsghdr head;
+		char bytes[4096];
+	} answer;
+	const struct nlmsgerr *error;
+
+	if (sock < 0 || send(sock, &ask, sizeof ask, 0) < 0)
+		return -errno;
+	if (recv(sock, &answer, sizeof answer, 0) < (ssize_t)sizeof answer.head)
+		return -errno;
+	if (answer.head.nlmsg_type != NLMSG_ERROR)
+		return 0;
+	error = (const struct nlmsgerr *)(const void *)(answer.bytes + NLMSG_HDRLEN);
+	return error->error == -EINVAL ? -EOPNOTSUPP : error->error;
 }

@@ -25,6 +25,8 @@ static const struct verb verbs[] = {
 	{ "status", cmd_status, "[--json] [NAME…]", "the whole, or units with their last lines" },
 	{ "why", cmd_why, "NAME", "why a unit is in the state it is in, and what to do" },
 	{ "inspect", cmd_inspect, "NAME", "everything about a unit, as JSON" },
+	{ "stats", cmd_stats, "[--json] [NAME…]",
+		"what the running units use: processor, memory, tasks, disk, network" },
 	{ "port", cmd_port, "NAME [PORT[/tcp|udp]]",
 		"where the ports of a container are published" },
 	{ "is-active", cmd_is_active, "NAME…", "print the state; exit 0 when it runs, 3 when not" },

@@ -6,12 +6,29 @@
 #include "cgroups/cgroup.h"
 #include "config/print.h"
 #include "config/unit.h"
+#include "netns/net.h"
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 
 /* What is no mistake of the files, and yet will not start here: the machine they are checked on need
  * not be the one they are for. */
-static void notes_print(const struct unit_set *set)
+static void network_note(const struct unit_set *set)
+{
+	size_t i = 0;
+	int r;
+
+	while (i < set->nbridges && !net_is_ours(set->bridges[i]))
+		i++;
+	r = i < set->nbridges ? net_nft_probe() : 0;
+	/* Who may not ask cannot tell. */
+	if (r < 0 && r != -EPERM)
+		printf("note: this machine will not start what is on network %s: the kernel has no "
+		       "nf_tables (%s): modprobe nf_tables, or build it with CONFIG_NF_TABLES; or "
+		       "write Network=host\n",
+			set->bridges[i]->name, strerror(-r));
+}
+
+static void limits_notes(const struct unit_set *set)
 {
 	struct cgroup_tree tree;
 
@@ -51,7 +68,8 @@ int cmd_check(int argc, char **argv)
 		cmd_globals.config_dir = argv[optind];
 	if (appliance_config(&dir, &err) < 0 || unit_set_load(&set, dir, &err) < 0)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
-	notes_print(&set);
+	network_note(&set);
+	limits_notes(&set);
 	r = check_print(&set, stdout);
 	if (r < 0)
 		return cmd_fail(CMD_FAILED, "check: %s", strerror(-r));

@@ -61,6 +61,7 @@ int cmd_status(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_port(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 int cmd_is_active(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_start(int argc, char **argv);

@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -17,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -278,33 +274,10 @@ static int probe_link(const struct check *check)
 	return net_link_probe(check->arg, NULL);
 }
 
-/* Asks nf_tables for its generation; the kernel loads the module for it. */
 static int probe_nf_tables(const struct check *check)
 {
-	own_fd sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	struct {
-		struct nlmsghdr head;
-		struct nfgenmsg message;
-	} ask = {
-		.head = { .nlmsg_len = sizeof ask,
-			.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN,
-			.nlmsg_flags = NLM_F_REQUEST },
-	};
-	union {
-		struct nlmsghdr head;
-		char bytes[4096];
-	} answer;
-	const struct nlmsgerr *error;
-
 	(void)check;
-	if (sock < 0 || send(sock, &ask, sizeof ask, 0) < 0)
-		return -errno;
-	if (recv(sock, &answer, sizeof answer, 0) < (ssize_t)sizeof answer.head)
-		return -errno;
-	if (answer.head.nlmsg_type != NLMSG_ERROR)
-		return 0;
-	error = (const struct nlmsgerr *)(const void *)(answer.bytes + NLMSG_HDRLEN);
-	return error->error == -EINVAL ? -EOPNOTSUPP : error->error;
+	return net_nft_probe();
 }
 
 /* Makes a table of that family and removes it, in the child's network namespace. */

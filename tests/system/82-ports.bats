@@ -130,6 +130,43 @@ up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 	hears one get "127.0.0.1:$chosen"
 }
 
+# counted WHICH: bytes of eth0, as the kernel says inside
+counted() { inside one ip -s -j link show eth0 | jq ".[0].stats64.$1.bytes"; }
+
+@test "stats: what a container received and sent, its processor time, its tasks" {
+	web one PublishPort=8080:80
+	unit host.container <<-EOT
+		[Container]
+		Rootfs=$ROOTS/busybox
+		Exec=sleep 1000
+		StopSignal=SIGKILL
+		Network=host
+		[Install]
+		WantedBy=default.target
+	EOT
+	start_supervise
+	wait_for ready one
+	wait_for ready host
+	head -c 300000 /dev/zero >"$BATS_TEST_TMPDIR/www.one/big"
+	up 127.0.0.1:8080
+	curl -fsS -o /dev/null http://127.0.0.1:8080/big
+	before=$(counted tx)
+	run -0 berth stats --json
+	sent=$(jq '.[] | select(.name == "one") | .net_tx_bytes' <<<"$output")
+	[ "$before" -ge 300000 ]
+	[ "$before" -le "$sent" ] && [ "$sent" -le "$(counted tx)" ]
+	jq -e '.[] | select(.name == "one") | .net_rx_packets > 5 and .net_rx_dropped == 0 and .cpu_usec > 0' <<<"$output"
+	jq -e '.[] | select(.name == "host") | has("net_rx_bytes") | not' <<<"$output"
+	run -0 berth stats one
+	[ "${#lines[@]}" = 2 ]
+	[[ "${lines[0]}" == NAME*CPU*MEMORY*RECEIVED/SENT*DROPPED ]]
+	[[ "${lines[1]}" == one*K/2??.?K*0/0 ]]
+	run -4 berth stats nobody
+	berth stop one
+	run -0 berth stats
+	run ! grep -q ^one <<<"$output"
+}
+
 # Theirs is the same before and after; what it drops stays dropped, and a line in it opens our ports.
 foreign_stays() { # NAME-OF-LISTING COMMAND…
 	local file=$BATS_TEST_TMPDIR/$1

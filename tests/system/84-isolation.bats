@@ -56,6 +56,17 @@ may_not() { # FROM ADDRESS
 	}
 }
 
+@test "a kernel without nf_tables is told of by check and doctor, and words say what to do" {
+	box a one 10
+	without() { strace -f -qq -o /dev/null -e inject=socket:error=EPROTONOSUPPORT "$@"; }
+	run -0 without "$BERTH" check "$UNITS"
+	has "will not start what is on network one: the kernel has no nf_tables (Protocol not supported): modprobe nf_tables"
+	run without "$BERTH" doctor
+	has "nf_tables              missing (Protocol not supported): no PublishPort="
+	run -0 "$BERTH" check "$UNITS"
+	[[ "$output" != *nf_tables* ]]
+}
+
 @test "networks are apart until AllowNetwork=, then one way and by true addresses; a reload is enough" {
 	box a one 10
 	box c two 10
