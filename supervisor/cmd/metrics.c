@@ -7,7 +7,7 @@
 #include "supervisor/cmd/show.h"
 
 /* Where a metric's value is, and in which unit it is there. */
-enum source { FROM_RUNNING, FROM_TIME, FROM_COUNT, FROM_USEC };
+enum source { FROM_RUNNING, FROM_TIME, FROM_AGE, FROM_COUNT, FROM_USEC };
 
 static const struct metric {
 	const char *name, *type;
@@ -21,6 +21,7 @@ static const struct metric {
 		"Restarts without being asked, since the last start by hand." },
 	{ "berth_unit_start_time_seconds", "gauge", "started", FROM_TIME,
 		"When its process was started, in seconds since 1970." },
+	{ "berth_unit_uptime_seconds", "gauge", "started", FROM_AGE, "How long its process runs." },
 	{ "berth_unit_prepare_seconds", "gauge", "prepare_usec", FROM_USEC,
 		"How long the last start took until image, bundle and network were "
 		"made." },
@@ -45,6 +46,11 @@ static void value_print(const struct metric *metric, const json_t *unit)
 		return;
 	case FROM_TIME:
 		printf("%.3f\n", (double)show_time(show_text(unit, metric->key)) / NSEC_PER_SEC);
+		return;
+	case FROM_AGE:
+		printf("%.3f\n", ((double)clock_realtime() -
+					 (double)show_time(show_text(unit, metric->key))) /
+					 NSEC_PER_SEC);
 		return;
 	case FROM_COUNT:
 		printf("%lld\n", value);

@@ -182,6 +182,50 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	[ ! -e "$dir/nap" ]
 }
 
+@test "killed at any system call, extracting leaves no file that is not whole, and goes on" {
+	[ -x "$O/tests/stepper" ] || skip "the stepper is not built"
+	tool one
+	pack "kit=$MADE/tool" "kit=$MADE/nap"
+	extract() { "$@" "$O/berth-worker" extract kit "$MADE/to" <"$FILE"; }
+	mkdir "$MADE/to"
+	extract "$O/tests/stepper" -k 0 -n "$MADE/count"
+	calls=$(sed 's/.*calls=\([0-9]*\).*/\1/' "$MADE/count")
+	[ "$calls" -gt 50 ]
+	killed=0
+	for k in $(seq 1 3 "$calls"); do
+		rm -r "$MADE/to"
+		mkdir "$MADE/to"
+		extract "$O/tests/stepper" -k "$k" -n "$MADE/count"
+		for file in "$MADE"/to/*; do
+			[ ! -e "$file" ] || cmp "$file" "$MADE/${file##*/}"
+		done
+		[ -e "$MADE/to/tool" ] || killed=$((killed + 1))
+		extract env
+		cmp "$MADE/to/tool" "$MADE/tool"
+		cmp "$MADE/to/nap" "$MADE/nap"
+		[ "$(find "$MADE/to" -type f | wc -l)" = 2 ]
+	done
+	echo "# $calls system calls, every third one" >&3
+	[ "$killed" -gt 10 ]
+}
+
+@test "with Verify=always it is compared before each start; a directory is a bundle, too" {
+	tool one
+	echo 'Verify=always' >>"$UNITS/berth.conf"
+	mkdir "$MADE/kit"
+	mv "$MADE/tool" "$MADE/nap" "$MADE/kit/"
+	: >"$MADE/kit/.hidden"
+	pack "kit=$MADE/kit"
+	[ "$("$FILE" bundle ls | grep -c ' kit/')" = 2 ]
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	printf 'X' | dd of="$(contents)/tool" bs=1 seek=3 conv=notrunc status=none
+	berth restart tool
+	wait_until 5 naps
+	cmp "$MADE/kit/tool" "$(contents)/tool"
+}
+
 @test "of older contents only what still runs is kept" {
 	tool one
 	pack "kit=$MADE/tool" "kit=$MADE/nap"
@@ -370,6 +414,7 @@ metric() { berth metrics | sed -n "s/^$1{unit=\"containerd.service\"} //p"; }
 	wait_for ready containerd
 	[ "$(pid_of containerd)" = "$pid" ]
 	[ -n "$(metric berth_unit_ready_seconds)" ]
+	awk -v up="$(metric berth_unit_uptime_seconds)" 'BEGIN { exit !(up > 0 && up < 60) }'
 	ctr_works
 
 	# Another content: the running one is replaced, and what it left goes.
