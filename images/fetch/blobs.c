@@ -435,6 +435,18 @@ static int end_some(struct blobs *all, struct err *err)
 	return r;
 }
 
+/* Until the next one may begin, or something is to be said. */
+static int pause_msec(const struct blobs *all)
+{
+	uint64_t now = clock_monotonic();
+	uint64_t until = now + TICK_MSEC * NSEC_PER_MSEC;
+
+	for (size_t i = 0; i < all->n && all->running < all->parallel; i++)
+		if (all->v[i].state == WAITING && all->v[i].not_before < until)
+			until = all->v[i].not_before;
+	return until > now ? (int)((until - now) / NSEC_PER_MSEC) + 1 : 0;
+}
+
 static int run(struct blobs *all, struct err *err)
 {
 	int running;
@@ -448,7 +460,7 @@ static int run(struct blobs *all, struct err *err)
 			r = end_some(all, err);
 		tell(all, all->left == 0);
 		if (r == 0 && all->left > 0)
-			(void)curl_multi_poll(all->multi, NULL, 0, TICK_MSEC, NULL);
+			(void)curl_multi_poll(all->multi, NULL, 0, pause_msec(all), NULL);
 	}
 	return r;
 }

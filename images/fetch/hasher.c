@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BLOCK = 256 * 1024, STACK = 64 * 1024 };
+enum { BLOCK = 64 * 1024, STACK = 64 * 1024 };
 
 struct hasher {
 	pthread_t thread;

@@ -293,6 +293,8 @@ uint64_t http_wait(CURL *curl, const struct http *http, unsigned n)
 	(void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &asked);
 	if (asked > ASKED_MAX_SECONDS)
 		return NSEC_NEVER;
+	/* Not all at once that failed at once: between half and one and a half of it. */
+	wait = wait / 2 + (uint64_t)random() % (wait + 1);
 	for (unsigned i = 0; i < n && wait < WAIT_MAX_SECONDS * NSEC_PER_SEC; i++)
 		wait *= 2;
 	if (wait > WAIT_MAX_SECONDS * NSEC_PER_SEC)

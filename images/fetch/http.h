@@ -60,7 +60,7 @@ int http_failed(CURL *curl, CURLcode code, const struct reply *reply, const char
 bool http_may_pass(CURLcode code, const struct reply *reply);
 
 /* How long to wait before try `n` (0 is the first after a failure): what the server asked for, or a
- * doubling time of at most a minute. NSEC_NEVER: the server asks for more than we would wait. */
+ * doubling time of at most a minute, about. NSEC_NEVER: the server asks for more than we would wait. */
 uint64_t http_wait(CURL *curl, const struct http *http, unsigned n);
 
 #endif

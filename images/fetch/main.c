@@ -121,7 +121,7 @@ static int option_take(int option, const char *text, struct arena *arena, struct
 		return stall_read(text, o);
 	case 'h':
 		o->have = text;
-		return digest_valid(text) ? 0 : -EINVAL;
+		return digest_text_valid(text) ? 0 : -EINVAL;
 	default:
 		return -EINVAL;
 	}
@@ -284,6 +284,7 @@ int main(int argc, char **argv)
 	int r;
 
 	(void)umask(022);
+	srandom((unsigned)clock_monotonic());
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Two threads' heaps, not eight for each processor: address space is limited. */
 	(void)mallopt(M_ARENA_MAX, 2);

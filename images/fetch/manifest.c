@@ -92,7 +92,7 @@ static int descriptor_read(const json_t *json, struct descriptor *ret, struct er
 	const char *digest = text_of(json, "digest");
 	const json_t *size = json_object_get(json, "size");
 
-	if (!digest_valid(digest))
+	if (!digest_text_valid(digest))
 		return err_set(err, EINVAL, "\"%.80s\" is no digest of SHA-256", digest);
 	if (!json_is_integer(size) || json_integer_value(size) < 0 ||
 		json_integer_value(size) > (json_int_t)1 << 50)

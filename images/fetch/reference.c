@@ -11,7 +11,7 @@ enum { REPOSITORY_MAX = 255, TAG_MAX = 128, REGISTRY_MAX = 255 };
 #define LOWER "abcdefghijklmnopqrstuvwxyz0123456789"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-int digest_valid(const char *text)
+int digest_text_valid(const char *text)
 {
 	return str_starts(text, "sha256:") && strlen(text) == 7 + 64 &&
 	       strspn(text + 7, "0123456789abcdef") == 64;
@@ -123,7 +123,7 @@ int reference_parse(struct arena *arena, const char *text, struct reference *ret
 			text, ref.repository);
 	if (ref.tag && !tag_valid(ref.tag))
 		return err_set(err, EINVAL, "%s: \"%s\" is no tag", text, ref.tag);
-	if (ref.digest && !digest_valid(ref.digest))
+	if (ref.digest && !digest_text_valid(ref.digest))
 		return err_set(err, EINVAL, "%s: \"%s\" is no digest: write sha256: and 64 digits",
 			text, ref.digest);
 	if (ref.digest)

@@ -23,7 +23,7 @@ struct reference {
  */
 int reference_parse(struct arena *arena, const char *text, struct reference *ret, struct err *err);
 
-/* digest_valid - "sha256:" and 64 of 0-9a-f: it becomes the name of a file. */
-int digest_valid(const char *text);
+/* digest_text_valid - "sha256:" and 64 of 0-9a-f: it becomes the name of a file. */
+int digest_text_valid(const char *text);
 
 #endif

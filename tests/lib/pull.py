@@ -3,11 +3,14 @@
 Needs a network of its own, for it listens and takes names: tests/suite/27-pull.
 """
 import base64
+import glob
 import json
 import os
 import random
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -59,6 +62,11 @@ class Place:
                                    stderr=subprocess.DEVNULL, **more)
         self.programs.append(program)
         return program
+
+    def skopeo(self, *words):
+        policy = self.file("policy.json", '{"default":[{"type":"insecureAcceptAnything"}]}')
+        return subprocess.run(["skopeo", "--policy", policy, *words], check=True, text=True,
+                              capture_output=True, env={**self.env, "TMPDIR": self.top}).stdout
 
     def words(self, ref, *options):
         return [FETCH, "--retry-delay", "10ms", "--tls-verify", "no", *options, ref, self.out]
@@ -852,6 +860,249 @@ def wrong_words(p):
                   ["--tls-verify", "perhaps", "x", "y"], ["--platform", "/", "x", "y"]):
         done = subprocess.run([FETCH, *words], capture_output=True, text=True, timeout=10)
         assert done.returncode == 2 and "usage: berth-fetch" in done.stderr, (words, done)
+
+
+# ---- TLS ----------------------------------------------------------------------------------------
+
+
+class Authority:
+    """A certificate authority, and certificates of it, made by openssl."""
+
+    def __init__(self, p):
+        self.p = p
+        self.ca = p.top + "/ca.crt"
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                     "-nodes", "-keyout", p.top + "/ca.key", "-out", self.ca, "-subj", "/CN=ours",
+                     "-days", "30")
+
+    def openssl(self, *words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+    def cert(self, name, where):
+        """Gives the paths of a certificate for `where`, and of its key."""
+        base = self.p.top + "/" + name
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-keyout", base + ".key", "-out", base + ".csr", "-subj", "/CN=" + name)
+        self.p.file(name + ".ext", "subjectAltName=" + where)
+        self.openssl("x509", "-req", "-in", base + ".csr", "-CA", self.ca, "-CAkey",
+                     self.p.top + "/ca.key", "-CAcreateserial", "-out", base + ".cert", "-days",
+                     "20", "-extfile", base + ".ext")
+        return base + ".cert", base + ".key"
+
+
+def secured(p, server, cert, clients=None):
+    """Lets one of our registries speak TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*cert)
+    if clients:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.url = "https://" + server.host
+
+
+@case
+def whom_to_trust(p):
+    ours, other = Authority(p), p.registry("127.0.0.2")
+    server, image = p.registry(), Image(1000, 200000)
+    secured(p, server, ours.cert("good", "IP:127.0.0.1"))
+    secured(p, other, ours.cert("elsewhere", "DNS:elsewhere"))
+    ref = server.put(image)
+    yes = ["--tls-verify", "yes"]
+    p.bad(ref, "its certificate is not trusted", options=yes)
+    p.good(ref, image, *yes, "--ca-file", ours.ca)
+    p.file("dir/a.crt", open(ours.ca, "rb").read())
+    p.good(ref, image, *yes, "--cert-dir", p.top + "/dir")
+    p.file("home/.config/containers/certs.d/%s/ca.crt" % server.host, open(ours.ca, "rb").read())
+    p.good(ref, image, *yes)
+    p.good(ref, image)
+    shutil.rmtree(p.out)
+    p.bad(other.put(image), "its certificate is not trusted",
+          options=[*yes, "--ca-file", ours.ca])
+    p.bad(ref, "/none: No such file", options=[*yes, "--cert-dir", p.top + "/none"])
+    # https that is asked for is never exchanged for http.
+    plain = p.registry()
+    p.bad(plain.put(image), "does it speak plain http?", options=yes)
+    server.hook = lambda h, path: "/blobs/" in path and h.answer(307, Location=plain.url + path)
+    p.bad(ref, "a redirection to what is not https", options=[*yes, "--ca-file", ours.ca])
+    assert not plain.seen
+
+
+@case
+def a_certificate_of_ours(p):
+    ours = Authority(p)
+    server, image = p.registry(), Image(1000)
+    secured(p, server, ours.cert("good", "IP:127.0.0.1"), clients=ours.ca)
+    ref = server.put(image)
+    p.bad(ref, server.host, options=["--ca-file", ours.ca, "--retry", "0"])
+    for path in (*ours.cert("dir-client", "DNS:us"), ours.ca):
+        end = ".crt" if path == ours.ca else path[-4:].replace("cert", ".cert")
+        p.file("dir/client" + end, open(path, "rb").read())
+    p.good(ref, image, "--tls-verify", "yes", "--cert-dir", p.top + "/dir")
+
+
+@case
+def a_clock_that_is_not_set(p):
+    libs = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    if not libs or "/asan" in FETCH:
+        raise Skip("libfaketime is not there, or its build has another first library")
+    ours = Authority(p)
+    server, image = p.registry(), Image(1000)
+    secured(p, server, ours.cert("good", "IP:127.0.0.1"))
+    p.env.update(LD_PRELOAD=libs[0], FAKETIME="1999-12-31 23:00:00")
+    p.bad(server.put(image), "the clock says 1999-12-31, which is before this program was built (20",
+          "): set it", options=["--tls-verify", "yes", "--ca-file", ours.ca])
+
+
+# ---- real registries ----------------------------------------------------------------------------
+
+
+def port_free():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_open(port):
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nothing listens on %d" % port)
+
+
+class Debian:
+    """Debian's docker-registry, on a port of its own."""
+
+    def __init__(self, p, **http):
+        if not shutil.which("docker-registry") or not shutil.which("skopeo"):
+            raise Skip("docker-registry and skopeo are not installed")
+        self.p, self.port = p, port_free()
+        self.host = "127.0.0.1:%d" % self.port
+        conf = {"version": "0.1", "log": {"level": "error"},
+                "storage": {"filesystem": {"rootdirectory": p.top + "/store"}},
+                "http": {"addr": self.host, **http.pop("http", {})}, **http}
+        p.start("docker-registry", "serve", p.file("registry.yml", json.dumps(conf)))
+        wait_open(self.port)
+
+    def push(self, image, name="x/y", *options):
+        """By skopeo, out of a layout."""
+        layout = self.p.top + "/layout"
+        for blob, data in {**image.blobs, digest(image.bytes): image.bytes}.items():
+            self.p.file("layout/blobs/sha256/" + blob[7:], data)
+        self.p.file("layout/oci-layout", '{"imageLayoutVersion":"1.0.0"}')
+        self.p.file("layout/index.json", index_of(image.descriptor()))
+        self.p.skopeo("copy", "--dest-tls-verify=false", *options, "oci:" + layout,
+                      "docker://%s/%s" % (self.host, name))
+        return "%s/%s:latest" % (self.host, name)
+
+
+@case
+def debians_registry(p):
+    server, image = Debian(p), Image(1000, 3000000)
+    ref = server.push(image)
+    p.part(image, 1000000)
+    p.good(ref, image)
+    # What another tool says of the layout.
+    said = json.loads(p.skopeo("inspect", "oci:" + p.out))
+    assert said["Layers"] == [layer["digest"] for layer in image.layers], said
+    shutil.rmtree(p.out)
+    p.bad(server.host + "/no/such", "it does not have that (it says: MANIFEST_UNKNOWN")
+    server.push(image, "d/e", "--format", "v2s2")
+    assert p.run(server.host + "/d/e").returncode == 0
+    kind = json.load(open(p.out + "/index.json"))["manifests"][0]["mediaType"]
+    assert kind == DOCKER + "v2+json", kind
+
+
+@case
+def debians_registry_with_password_and_tls(p):
+    if not shutil.which("htpasswd"):
+        raise Skip("htpasswd is not installed")
+    p.file("users", subprocess.run(["htpasswd", "-nbB", "ann", "pass:word"], check=True,
+                                   capture_output=True).stdout)
+    cert, key = Authority(p).cert("good", "IP:127.0.0.1")
+    server = Debian(p, auth={"htpasswd": {"realm": "here", "path": p.top + "/users"}},
+                    http={"tls": {"certificate": cert, "key": key}})
+    auth = auth_file(p, server.host)
+    image = Image(1000, 300000)
+    ref = server.push(image, "x/y", "--dest-creds", "ann:pass:word")
+    yes = ["--tls-verify", "yes", "--ca-file", p.top + "/ca.crt"]
+    p.bad(ref, "does not let us in", options=yes)
+    p.good(ref, image, *yes, "--authfile", auth)
+
+
+def nginx(p, text):
+    """One worker, in the foreground, with these lines in its server; gives the port."""
+    if not shutil.which("nginx"):
+        raise Skip("nginx is not installed")
+    port = port_free()
+    p.file("nginx.conf", """
+        daemon off; pid %(top)s/nginx.pid; error_log %(top)s/nginx.log; worker_processes 1;
+        events {}
+        http {
+            access_log off; client_body_temp_path %(top)s/t1; proxy_temp_path %(top)s/t2;
+            fastcgi_temp_path %(top)s/t3; uwsgi_temp_path %(top)s/t4; scgi_temp_path %(top)s/t5;
+            limit_req_zone $binary_remote_addr zone=z:64k rate=100r/s;
+            server { listen 127.0.0.1:%(port)d; %(text)s }
+        }""" % {"top": p.top, "port": port, "text": text})
+    program = p.start("nginx", "-e", p.top + "/nginx.log", "-c", p.top + "/nginx.conf")
+    wait_open(port)
+    return port, program
+
+
+@case
+def behind_nginx_that_cuts(p):
+    image = Image(1000, 8000000)
+    server = Debian(p)
+    server.push(image)
+    lines = "location / { proxy_pass http://%s; limit_rate 4m; }" % server.host
+    port, program = nginx(p, lines)
+    fetch = subprocess.Popen(p.words("127.0.0.1:%d/x/y" % port, "--retry", "9"), env=p.env,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True)
+    part = p.out + "/blobs/sha256/" + image.big[0][7:] + ".part"
+    sizes = []
+    for wanted in (1000000, 3000000):
+        end = time.monotonic() + 20
+        while time.monotonic() < end and not (os.path.exists(part) and
+                                              os.path.getsize(part) > wanted):
+            time.sleep(0.01)
+        sizes.append(os.path.getsize(part))
+        program.terminate()  # at once: every connection is cut
+        program.wait()
+        program = p.start("nginx", "-e", p.top + "/nginx.log", "-c", p.top + "/nginx.conf")
+    said = fetch.communicate(timeout=30)[1]
+    assert fetch.returncode == 0, said
+    p.whole(image)
+    assert 1000000 < sizes[0] < sizes[1] < len(image.big[1]), sizes
+
+
+@case
+def behind_nginx_that_limits(p):
+    image = Image(*[1000] * 12)
+    server = Debian(p)
+    server.push(image)
+    for status in (429, 503):
+        port, program = nginx(p, "limit_req zone=z; limit_req_status %d;"
+                              "location / { proxy_pass http://%s; }" % (status, server.host))
+        p.good("127.0.0.1:%d/x/y" % port, image, "--parallel", "6", "--retry", "9")
+        assert "limiting requests" in open(p.top + "/nginx.log").read()
+        shutil.rmtree(p.out)
+        program.terminate()
+        program.wait()
+
+
+@case
+def files_behind_nginx_as_a_mirror(p):
+    image = Image(1000, 300000)
+    p.file("files/v2/x/y/manifests/latest", image.bytes)
+    for name, data in image.blobs.items():
+        p.file("files/v2/x/y/blobs/" + name, data)
+    port, _ = nginx(p, "root %s/files;" % p.top)
+    p.part(image, 100000)
+    p.good("no.such.name.invalid/x/y", image, "--mirror", "http://127.0.0.1:%d" % port)
 
 
 def main():
