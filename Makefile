@@ -177,14 +177,15 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-# The manual page of the keys is printed from the key table, by a tool for the build machine.
+# The manual pages of the keys are printed from the key table, by a tool for the build machine.
 keydoc_src := config/keydoc/keydoc.c config/keys.c config/keys_unserved.c
 $(O)/gen/keydoc: $(keydoc_src) config/keys.h config/draft.h config/unit.h config/spec.h
 	@mkdir -p $(@D)
 	$(HOSTCC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -I. -o $@ $(keydoc_src)
 
-$(O)/gen/berth.container.5: docs/berth.container.5.in $(O)/gen/keydoc
-	$(O)/gen/keydoc < $< > $@
+key_pages := $(O)/gen/berth.container.5 $(O)/gen/berth.volume.5
+$(key_pages): $(O)/gen/%.5: docs/%.5.in $(O)/gen/keydoc
+	$(O)/gen/keydoc $* < $< > $@
 
 # ---- proving ------------------------------------------------------------------------------------
 deps: ## install what building and testing need (apt), or say what is missing
@@ -253,7 +254,7 @@ sbom: all ## build/MODE/berth.spdx: what is linked, as SPDX
 	@packaging/sbom.sh $(O) $(VERSION) > $(O)/berth.spdx
 	@echo $(O)/berth.spdx
 
-install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
+install: all $(key_pages) ## DESTDIR= PREFIX=
 	install -Dm755 $(O)/berth $(DESTDIR)$(PREFIX)/sbin/berth
 	install -Dm755 $(O)/berth-worker $(DESTDIR)$(PREFIX)/libexec/berth-worker
 	$(if $(fetch_bin),install -Dm755 $(O)/berth-fetch $(DESTDIR)$(PREFIX)/libexec/berth-fetch)
@@ -265,7 +266,9 @@ install: all $(O)/gen/berth.container.5 ## DESTDIR= PREFIX=
 	install -Dm644 docs/berth.8 $(DESTDIR)$(PREFIX)/share/man/man8/berth.8
 	install -Dm644 docs/berth-pack.1 $(DESTDIR)$(PREFIX)/share/man/man1/berth-pack.1
 	install -Dm644 docs/berth-image.1 $(DESTDIR)$(PREFIX)/share/man/man1/berth-image.1
-	install -Dm644 $(O)/gen/berth.container.5 $(DESTDIR)$(PREFIX)/share/man/man5/berth.container.5
+	for page in $(key_pages); do \
+		install -Dm644 $$page $(DESTDIR)$(PREFIX)/share/man/man5/$${page##*/}; \
+	done
 
 clean: ## remove build/
 	rm -rf build compile_commands.json

@@ -128,6 +128,7 @@ void pass_process(struct build *b, uint32_t unit);  /* process.c: argv, environm
 void pass_bundle(struct build *b, uint32_t unit);   /* bundle.c: Bundle=, ConfigFile= */
 void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
 void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
+void pass_fs(struct build *b, uint32_t unit);       /* filesystem.c: [Mount], Device= */
 void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */
 void pass_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
 void pass_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
@@ -148,6 +149,15 @@ void pass_hashes(struct build *b);                  /* dump.c */
  */
 uint32_t unit_resolve(
 	struct build *b, const char *key, const struct draft_item *item, bool *ret_inert);
+/* A unit that runs needs another, or wants it, and waits for it. */
+void graph_need(struct build *b, uint32_t unit, uint32_t other, bool wants, struct origin at);
+/* The mounts that the unit's paths lie below: filesystem.c. */
+void graph_filesystems(struct build *b, uint32_t unit);
+/* The name that a .mount, or a .volume with Device=, goes by: filesystem.c. */
+const char *filesystem_name(struct build *b, const char *id);
+/* User= and Group= of a .volume, or UID= and GID=: mounts.c. False: none of them is set. */
+bool volume_owner(
+	struct build *b, const struct unit_draft *volume, uint32_t *ret_uid, uint32_t *ret_gid);
 /* By id alone; UNIT_NONE without words. */
 uint32_t unit_by_id(const struct build *b, const char *id);
 /* A .network by its file's name, or by its NetworkName=; UNIT_NONE. */

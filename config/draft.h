@@ -117,7 +117,8 @@ struct unit_draft {
 
 	/* [Unit] */
 	struct draft_str description;
-	struct draft_list after, before, requires, wants; /* one word each */
+	struct draft_list after, before, requires, wants;        /* one word each */
+	struct draft_list requires_mounts_for, wants_mounts_for; /* a path each */
 
 	/* [Container] */
 	struct draft_str image, rootfs, container_name;
@@ -184,7 +185,14 @@ struct unit_draft {
 	struct draft_list network_label; /* "key=value" each */
 
 	/* [Volume] */
-	struct draft_str volume_name, volume_user, volume_group;
+	struct draft_str volume_name, volume_user, volume_group, volume_uid, volume_gid;
+	struct draft_str volume_device, volume_type, volume_options;
+	struct draft_bool volume_copy;
+
+	/* [Mount] */
+	struct draft_str mount_what, mount_where, mount_type, mount_options, mount_mode;
+	struct draft_time mount_timeout;
+	struct draft_bool mount_lazy, mount_force, mount_write_only, mount_sloppy;
 
 	/* [Install] */
 	struct draft_list wanted_by;

@@ -201,9 +201,26 @@ static void mount_print(const struct mount_spec *mount, FILE *out)
 	(void)fputc('\n', out);
 }
 
+static void filesystem_print(const struct filesystem_spec *fs, FILE *out)
+{
+	text(out, "mounts", fs->what);
+	text(out, "on", fs->where);
+	text(out, "type", fs->type);
+	list(out, "option", &fs->options);
+	(void)fprintf(out, "directory mode: %o\n", fs->directory_mode);
+	flag(out, "sloppy", fs->sloppy);
+	flag(out, "read-write only", fs->write_only);
+	flag(out, "lazy", fs->lazy);
+	flag(out, "force", fs->force);
+	if (fs->owned)
+		(void)fprintf(out, "owner: %u:%u\n", fs->uid, fs->gid);
+}
+
 static void container_print(const struct container_spec *spec, FILE *out)
 {
 	text(out, "name", spec->name);
+	if (spec->filesystem)
+		filesystem_print(spec->filesystem, out);
 	root_print(&spec->root, out);
 	process_print(&spec->process, out);
 	text(out, "bundle", spec->program.bundle);

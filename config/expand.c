@@ -55,6 +55,7 @@ static void full_name(const struct unit_draft *unit, const char *ending, struct 
 		[UNIT_NETWORK] = "-network",
 		[UNIT_VOLUME] = "-volume",
 		[UNIT_TARGET] = "",
+		[UNIT_MOUNT] = "",
 	};
 
 	strbuf_add(buf, "%s%s%s", unit->stem, infix[unit->kind], ending);
@@ -129,7 +130,11 @@ static const char *specifier(const struct unit_draft *unit, char which, struct s
 	(void)uname(&host);
 	switch (which) {
 	case 'n':
-		full_name(unit, unit->kind == UNIT_TARGET ? ".target" : ".service", buf);
+		full_name(unit,
+			unit->kind == UNIT_TARGET  ? ".target"
+			: unit->kind == UNIT_MOUNT ? ".mount"
+						   : ".service",
+			buf);
 		return buf->text;
 	case 'N':
 		full_name(unit, "", buf);

@@ -28,6 +28,7 @@ static const char *const suffixes[] = {
 	[UNIT_NETWORK] = "network",
 	[UNIT_VOLUME] = "volume",
 	[UNIT_TARGET] = "target",
+	[UNIT_MOUNT] = "mount",
 };
 
 enum { NSUFFIXES = sizeof suffixes / sizeof suffixes[0] };
@@ -43,8 +44,7 @@ static const struct {
 	{ "build", "build the image elsewhere and put it into ImagePath=" },
 	{ "artifact", "bind-mount the files with Volume=" },
 	{ "timer", "run the job from a container that waits between its runs" },
-	{ "mount", "bind-mount with Volume=, or mount it before berth starts" },
-	{ "automount", "mount it before berth starts" },
+	{ "automount", "write a .mount: it is mounted for whoever uses it" },
 	{ "socket", "publish the port with PublishPort=, or let the service listen itself" },
 	{ "path", "let the service watch the path itself" },
 	{ "slice", "write the limits into each unit" },
@@ -110,6 +110,16 @@ static int complain_unserved(struct walk *walk, const char *name, const char *pa
 	return 0;
 }
 
+/* An escaped path: a backslash and ":" are in it, and its name with ".mount" must be one too. */
+static bool mount_stem_valid(const char *stem)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.@-:\\";
+	size_t n = strlen(stem);
+
+	return n >= 1 && n + strlen(".mount") <= 63 && stem[0] != '.' && strspn(stem, allowed) == n;
+}
+
 static int add_unit(struct walk *walk, const char *name, const char *path)
 {
 	struct file_index *index = walk->index;
@@ -134,7 +144,8 @@ static int add_unit(struct walk *walk, const char *name, const char *path)
 	unit.stem = arena_strndup(&walk->set->arena, name, stem);
 	if (!unit.stem)
 		return -ENOMEM;
-	if (!name_valid(unit.stem) || unit.stem[0] == '-')
+	if (unit.kind == UNIT_MOUNT ? !mount_stem_valid(unit.stem)
+				    : !name_valid(unit.stem) || unit.stem[0] == '-')
 		return problem_add(walk->set, true, path, 0,
 			"a unit's name is 1 to 63 letters, digits and _ . @ -, and does not begin "
 			"with \".\" or \"-\": rename the file");

@@ -43,6 +43,7 @@
 	ROW(unit_draft, "Container", name, type, field, __VA_ARGS__, )
 #define SERVICE(name, type, field, ...) ROW(unit_draft, "Service", name, type, field, __VA_ARGS__, )
 #define NETWORK(name, type, field, ...) ROW(unit_draft, "Network", name, type, field, __VA_ARGS__, )
+#define MOUNT(name, type, field, ...)   ROW(unit_draft, "Mount", name, type, field, __VA_ARGS__, )
 #define VOLUME(name, type, field, ...)  ROW(unit_draft, "Volume", name, type, field, __VA_ARGS__, )
 #define BERTH(name, type, field, ...)   ROW(unit_draft, "X-Berth", name, type, field, __VA_ARGS__, )
 #define CONF(name, type, field, ...)    ROW(conf_draft, "Supervisor", name, type, field, __VA_ARGS__, )
@@ -130,6 +131,11 @@ const struct key keys_served[] = {
 		"well to wait for them."),
 	UNIT("Wants", words, wants,
 		"Start these units too; go on without one that cannot be started."),
+	UNIT("RequiresMountsFor", words, requires_mounts_for,
+		"Require the .mount units of these paths, and wait for them. What a container "
+		"mounts needs not be said: it waits by itself."),
+	UNIT("WantsMountsFor", words, wants_mounts_for,
+		"The same; go on without one that cannot be mounted."),
 
 	CONTAINER("Image", str, image,
 		"The image: a reference, looked up in the store (see berth-image(1)) and in "
@@ -354,8 +360,51 @@ const struct key keys_served[] = {
 	NETWORK("Label", pairs, network_label, "KEY=value words, shown by network inspect."),
 
 	VOLUME("VolumeName", name, volume_name, "The volume's name; the unit's stem."),
-	VOLUME("User", str, volume_user, "Who owns it when it is made: a number."),
-	VOLUME("Group", str, volume_group, "Which group owns it when it is made: a number."),
+	VOLUME("User", str, volume_user,
+		"Who owns it when it is made, or, with Device=, when it is mounted: a number."),
+	VOLUME("Group", str, volume_group, "Which group owns it: a number; that of User=."),
+	VOLUME("UID", str, volume_uid, "The same as User=."),
+	VOLUME("GID", str, volume_gid, "The same as Group=."),
+	VOLUME("Copy", flag, volume_copy,
+		"Whether it first gets what the image has at its target, while it is empty; yes."),
+	VOLUME("Device", str, volume_device,
+		"What is mounted on the volume's directory for its containers: a block device, "
+		"LABEL= or UUID=, a file with a file system in it, a directory (with "
+		"Options=bind), HOST:/PATH, or tmpfs."),
+	VOLUME("Type", str, volume_type,
+		"The type of the file system of Device=; found out if not given. bind: a "
+		"directory."),
+	VOLUME("Options", str, volume_options,
+		"Mount options of Device=, separated by commas, as in Options= of [Mount]."),
+	VOLUME("Label", pairs, label, "KEY=value words, shown by \"berth volume inspect\"."),
+
+	MOUNT("What", str, mount_what,
+		"What is mounted: a block device, LABEL=, UUID=, PARTLABEL= or PARTUUID=, a file "
+		"with a file system in it, a directory (with Options=bind), HOST:/PATH, or a name "
+		"for a type without a device. A device that is missing is waited for."),
+	MOUNT("Where", str, mount_where,
+		"The directory, made if missing; no part of it may be a link. The file must be "
+		"called after it, as systemd-escape --path --suffix=mount says it: "
+		"/mnt/data is mnt-data.mount."),
+	MOUNT("Type", str, mount_type,
+		"The type of the file system; found out if not given. Where there is a "
+		"/sbin/mount.TYPE, that program mounts it (nfs, cifs, fuse.sshfs)."),
+	MOUNT("Options", str, mount_options,
+		"Mount options, separated by commas: ro, noexec, nosuid, nodev, noatime, bind, "
+		"rbind, loop, and those of the type. auto, nofail, _netdev and x-… say nothing "
+		"here."),
+	MOUNT("DirectoryMode", str, mount_mode, "The mode of directories that are made; 0755."),
+	MOUNT("TimeoutSec", timeout, mount_timeout,
+		"How long mounting may take, with the wait for the device, and how long "
+		"unmounting; 90 s and 10 s. 0 is for ever."),
+	MOUNT("LazyUnmount", flag, mount_lazy,
+		"Detach it at once when it is stopped, also while it is in use."),
+	MOUNT("ForceUnmount", flag, mount_force,
+		"Give up what it waits for when it is stopped: for a server that is gone."),
+	MOUNT("ReadWriteOnly", flag, mount_write_only,
+		"Fail when it cannot be written, instead of mounting it read-only."),
+	MOUNT("SloppyOptions", flag, mount_sloppy,
+		"Leave out options that the type does not know."),
 
 	ROW(unit_draft, "Install", "WantedBy", words, wanted_by,
 		"default.target or multi-user.target: started with berth. Without it the unit is "
@@ -480,7 +529,7 @@ const size_t keys_served_count = sizeof keys_served / sizeof keys_served[0];
 
 #define ALL_KINDS                                                                             \
 	(KIND(UNIT_CONTAINER) | KIND(UNIT_SERVICE) | KIND(UNIT_NETWORK) | KIND(UNIT_VOLUME) | \
-		KIND(UNIT_TARGET))
+		KIND(UNIT_TARGET) | KIND(UNIT_MOUNT))
 
 const struct key_section key_sections[] = {
 	{ "Unit", ALL_KINDS, false, NULL, "What it is, and what it needs." },
@@ -489,6 +538,8 @@ const struct key_section key_sections[] = {
 		"How it is supervised and limited. The limits hold the payload itself." },
 	{ "Network", KIND(UNIT_NETWORK), false, NULL, "What containers are attached to." },
 	{ "Volume", KIND(UNIT_VOLUME), false, NULL, "A directory that outlives the containers." },
+	{ "Mount", KIND(UNIT_MOUNT), false, NULL,
+		"A file system of this host, for whoever uses a path below it." },
 	{ "Install", ALL_KINDS, false, NULL, "What starts it." },
 	{ "X-Berth", ALL_KINDS, false, NULL,
 		"What only berth knows; podman and systemd pass over it." },

@@ -211,7 +211,7 @@ void pass_volumes(struct build *b)
 	for (uint32_t i = 0; i < b->set->nunits; i++) {
 		struct unit *unit = &b->set->units[i];
 		const struct unit_draft *draft = b->parts[i].draft;
-		const char *name = unit->stem;
+		const char *name = draft ? draft->stem : unit->stem;
 
 		if (unit->kind != UNIT_VOLUME)
 			continue;
@@ -223,6 +223,16 @@ void pass_volumes(struct build *b)
 				"most 63",
 				name);
 		unit->volume_path = build_text(b, "%s/volumes/%s", b->set->conf.state_dir, name);
+		for (size_t k = 0; k < draft->label.n; k++)
+			build_add(b, &unit->volume_labels, draft->label.v[k].text);
+		if (!DRAFT_SET(draft->volume_device) &&
+			(DRAFT_SET(draft->volume_type) || DRAFT_SET(draft->volume_options)))
+			ERROR_AT(b,
+				DRAFT_SET(draft->volume_type) ? draft->volume_type.at
+							      : draft->volume_options.at,
+				"%s: says nothing without Device=: add that (Device=tmpfs for a "
+				"tmpfs)",
+				DRAFT_SET(draft->volume_type) ? "Type" : "Options");
 	}
 }
 
@@ -235,6 +245,19 @@ static uint32_t volume_id(
 		ERROR_AT(b, value->at, "%s: \"%s\" is not a number: a volume's owner is an id", key,
 			value->v);
 	return id;
+}
+
+bool volume_owner(
+	struct build *b, const struct unit_draft *volume, uint32_t *ret_uid, uint32_t *ret_gid)
+{
+	const struct draft_str *user =
+		DRAFT_SET(volume->volume_user) ? &volume->volume_user : &volume->volume_uid;
+	const struct draft_str *group =
+		DRAFT_SET(volume->volume_group) ? &volume->volume_group : &volume->volume_gid;
+
+	*ret_uid = volume_id(b, user == &volume->volume_user ? "User" : "UID", user, 0);
+	*ret_gid = volume_id(b, group == &volume->volume_group ? "Group" : "GID", group, *ret_uid);
+	return DRAFT_SET(*user) || DRAFT_SET(*group);
 }
 
 /* A plain name, NAME.volume, or a path; false: a problem was added. */
@@ -271,8 +294,9 @@ static bool volume_source(struct build *b, const struct part *part, const struct
 		}
 		volume = b->parts[unit].draft;
 		mount->source = b->set->units[unit].volume_path;
-		mount->uid = volume_id(b, "User", &volume->volume_user, 0);
-		mount->gid = volume_id(b, "Group", &volume->volume_group, mount->uid);
+		(void)volume_owner(b, volume, &mount->uid, &mount->gid);
+		if (DRAFT_SET(volume->volume_copy))
+			mount->copy_up = volume->volume_copy.v;
 		return true;
 	}
 	if (!name_valid(text)) {

@@ -27,6 +27,8 @@ static void process_argv(struct build *b, struct part *part)
 	struct strv *argv = &part->spec->process.argv;
 	bool entry = DRAFT_SET(draft->entrypoint);
 
+	if (part->spec->filesystem)
+		return;
 	if (part->spec->native) {
 		*argv = draft->exec_start.v;
 		if (argv->n == 0 && DRAFT_SET(draft->bundle))

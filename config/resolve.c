@@ -115,8 +115,7 @@ uint32_t unit_resolve(
 
 static bool runs(const struct unit *unit)
 {
-	return unit->kind == UNIT_CONTAINER || unit->kind == UNIT_SERVICE ||
-	       unit->kind == UNIT_TARGET;
+	return unit->spec || unit->kind == UNIT_TARGET;
 }
 
 static void list_add(struct build *b, struct unit_list *list, uint32_t unit)
@@ -192,6 +191,16 @@ static void graph_install(struct build *b, uint32_t i)
 		else if (inert)
 			b->parts[i].root = true;
 	}
+}
+
+void graph_need(struct build *b, uint32_t unit, uint32_t other, bool wants, struct origin at)
+{
+	struct unit *self = &b->set->units[unit];
+
+	if (!runs(self))
+		return;
+	list_add(b, wants ? &self->wants : &self->requires, other);
+	after_add(b, unit, other, at);
 }
 
 /* A network namespace that is borrowed must be there first, and its owner must stay. */
@@ -301,6 +310,7 @@ void pass_graph(struct build *b)
 		graph_needs(b, i, "Wants", &b->parts[i].draft->wants, &set->units[i].wants);
 		graph_install(b, i);
 		graph_shared(b, i);
+		graph_filesystems(b, i);
 	}
 	graph_cycles(b);
 	for (uint32_t i = 0; i < set->nunits; i++)

@@ -18,7 +18,7 @@ static uint64_t time_or(const struct draft_time *time, uint64_t fallback)
 static void service_type(struct build *b, uint32_t unit, struct service_spec *service)
 {
 	const struct unit_draft *draft = b->parts[unit].draft;
-	bool native = b->set->units[unit].kind == UNIT_SERVICE;
+	bool native = b->parts[unit].spec->native && !b->parts[unit].spec->filesystem;
 
 	service->type = native ? TYPE_SIMPLE : TYPE_EXEC;
 	if (DRAFT_SET(draft->type))
@@ -189,8 +189,12 @@ void pass_service(struct build *b, uint32_t unit)
 	service_restart(b, unit, service);
 	service_stop(b, part, service);
 	service_health(b, part, service);
+	if (part->spec->filesystem)
+		service->stop_timeout = time_or(&part->draft->mount_timeout, service->stop_timeout);
 	start = service->type == TYPE_ONESHOT ? NSEC_NEVER : 90 * NSEC_PER_SEC;
 	service->start_timeout = time_or(&part->draft->timeout_start, start);
+	if (DRAFT_SET(part->draft->mount_timeout))
+		service->start_timeout = part->draft->mount_timeout.v;
 	/* systemd's words for "no limit". */
 	if (DRAFT_SET(part->draft->timeout_start) && service->start_timeout == 0)
 		service->start_timeout = NSEC_NEVER;

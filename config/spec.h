@@ -72,9 +72,25 @@ struct device_spec {
 	bool optional; /* "-/dev/x": skipped when missing */
 };
 
+/* What a .mount, or a .volume with Device=, mounts on the host, by a process that then keeps it. */
+struct filesystem_spec {
+	const char *what;        /* a path, LABEL=, UUID=, or what the type wants to hear */
+	const char *where;       /* an absolute path without links */
+	const char *type;        /* NULL: found out */
+	struct strv options;     /* one word each: "ro", "size=64m" */
+	uint32_t directory_mode; /* of directories that are missing on the way to `where` */
+	bool sloppy;             /* options that the type does not know are left out */
+	bool write_only;         /* never read-only instead, when it cannot be written */
+	bool lazy, force;        /* when it is unmounted */
+	bool owned;              /* its root is given to uid and gid */
+	uint32_t uid, gid;
+};
+
 struct container_spec {
 	const char *name; /* ContainerName= or the unit's stem: name_valid() */
 	bool native;      /* a .service: no namespaces, no root, host's network */
+	const struct filesystem_spec
+		*filesystem; /* native: mounted and kept, instead of a program */
 	struct root_spec root;
 	struct cgroup_limits limits;
 	struct net_spec net;

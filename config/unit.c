@@ -8,9 +8,16 @@
 
 #include "config/build.h"
 
-static bool is_run(enum unit_kind kind)
+/* A file system that is mounted and kept. */
+static bool is_filesystem(const struct unit_draft *draft)
 {
-	return kind == UNIT_CONTAINER || kind == UNIT_SERVICE;
+	return draft->kind == UNIT_MOUNT ||
+	       (draft->kind == UNIT_VOLUME && DRAFT_SET(draft->volume_device));
+}
+
+static bool is_run(const struct unit_draft *draft)
+{
+	return draft->kind == UNIT_CONTAINER || draft->kind == UNIT_SERVICE || is_filesystem(draft);
 }
 
 static bool names_default(const char *text)
@@ -55,16 +62,18 @@ static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *dra
 	unit->file = draft->file;
 	unit->dropins = draft->dropins;
 	unit->description = DRAFT_SET(draft->description) ? draft->description.v : draft->stem;
-	if (!is_run(draft->kind))
+	if (!is_run(draft))
 		return;
+	if (is_filesystem(draft))
+		unit->stem = filesystem_name(b, draft->id);
 	part->spec = arena_alloc(b->arena, sizeof *part->spec);
 	if (!part->spec) {
 		b->nomem = true;
 		return;
 	}
 	unit->spec = part->spec;
-	part->spec->native = draft->kind == UNIT_SERVICE;
-	part->spec->name = DRAFT_SET(draft->container_name) ? draft->container_name.v : draft->stem;
+	part->spec->native = draft->kind != UNIT_CONTAINER;
+	part->spec->name = DRAFT_SET(draft->container_name) ? draft->container_name.v : unit->stem;
 	part->spec->hostname = "";
 	if (!part->spec->native)
 		part->spec->hostname =
@@ -130,6 +139,9 @@ static void units_build(struct build *b, const struct draft_set *drafts)
 		pass_networks(b);
 	if (!b->nomem)
 		pass_volumes(b);
+	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
+		if (b->parts[i].spec && is_filesystem(b->parts[i].draft))
+			pass_fs(b, i);
 	for (size_t k = 0; k < sizeof unit_passes / sizeof unit_passes[0]; k++)
 		for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 			if (b->parts[i].spec)

@@ -6,7 +6,7 @@
 #include "supervisor/base/arena.h"
 #include "supervisor/base/err.h"
 
-enum unit_kind { UNIT_CONTAINER, UNIT_SERVICE, UNIT_NETWORK, UNIT_VOLUME, UNIT_TARGET };
+enum unit_kind { UNIT_CONTAINER, UNIT_SERVICE, UNIT_NETWORK, UNIT_VOLUME, UNIT_TARGET, UNIT_MOUNT };
 
 enum service_type { TYPE_SIMPLE, TYPE_EXEC, TYPE_ONESHOT, TYPE_NOTIFY };
 enum restart_policy {
@@ -76,11 +76,13 @@ struct unit {
 	struct unit_list wants;
 	struct unit_list networks; /* the .network units it is attached to */
 	bool wanted; /* starts at boot: [Install] WantedBy= of a reached target, or Wants= from one */
-	struct container_spec *spec; /* UNIT_CONTAINER, UNIT_SERVICE */
+	struct container_spec
+		*spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_VOLUME with Device= */
 	struct service_spec service;
 	struct net_bridge *bridge; /* UNIT_NETWORK */
 	struct strv labels;        /* UNIT_NETWORK: "key=value" */
 	const char *volume_path;   /* UNIT_VOLUME: the directory on the host */
+	struct strv volume_labels; /* UNIT_VOLUME: "key=value" */
 	uint64_t hash; /* of everything that decides how it is created; equal: nothing to do */
 };
 

@@ -3,19 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/loop.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "images/fs.h"
+#include "images/loop.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
@@ -26,11 +23,8 @@
 #ifndef SQUASHFS_MAGIC
 #define SQUASHFS_MAGIC 0x73717368
 #endif
-#ifndef LOOP_CONFIGURE
-#define LOOP_CONFIGURE 0x4C0A
-#endif
 
-enum { EROFS_SUPER_OFFSET = 1024, LOOP_MAJOR = 7, LOOP_TRIES = 64 };
+enum { EROFS_SUPER_OFFSET = 1024 };
 
 static const unsigned attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
 
@@ -69,70 +63,12 @@ static int mount_file(const char *type, int file, uint64_t offset, struct err *e
 
 /* ---- through a loop device ---------------------------------------------------------------------- */
 
-static void moment(void)
-{
-	const struct timespec pause = { .tv_nsec = 5000000 };
-
-	(void)nanosleep(&pause, NULL);
-}
-
-/* Without devtmpfs, or before it has noticed, the node is made by us. */
-static int loop_open(int number, int flags)
-{
-	char path[32];
-	int fd;
-
-	(void)snprintf(path, sizeof path, "/dev/loop%d", number);
-	fd = open(path, flags | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT &&
-		mknod(path, S_IFBLK | 0600, makedev(LOOP_MAJOR, (unsigned)number)) == 0)
-		fd = open(path, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/* A free loop device bound to the part of the file; others may take what was free a moment ago. */
-static int loop_bind(
-	int file, uint64_t offset, uint64_t length, char *ret, size_t size, struct err *err)
-{
-	own_fd control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	struct loop_config config = {
-		.fd = (uint32_t)file,
-		.info = { .lo_offset = offset,
-			.lo_sizelimit = length,
-			.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR },
-	};
-	int r = -EBUSY;
-
-	if (control < 0)
-		return err_sys(err, errno == ENOENT ? ENODEV : errno,
-			"open /dev/loop-control (is the module loop loaded?)");
-	for (int i = 0; i < LOOP_TRIES; i++) {
-		int number = ioctl(control, LOOP_CTL_GET_FREE);
-		own_fd loop = -1;
-
-		if (number < 0)
-			return err_sys(err, errno, "get a loop device");
-		loop = loop_open(number, O_RDONLY);
-		if (loop < 0)
-			return err_sys(err, -loop, "open /dev/loop%d", number);
-		if (ioctl(loop, LOOP_CONFIGURE, &config) == 0) {
-			(void)snprintf(ret, size, "/dev/loop%d", number);
-			return fd_take(&loop);
-		}
-		r = -errno;
-		if (r != -EBUSY && r != -EAGAIN && r != -ENXIO)
-			break;
-		moment();
-	}
-	return err_sys(err, -r, "set up a loop device");
-}
-
 static int mount_loop(const char *type, int file, uint64_t offset, uint64_t length, struct err *err)
 {
 	char path[32];
 	const struct fs_param params[] = { { "source", path }, { "ro", NULL } };
 	/* Open until the mount holds the device: the last close would clear it. */
-	own_fd loop = loop_bind(file, offset, length, path, sizeof path, err);
+	own_fd loop = loop_bind(file, offset, length, true, path, sizeof path, err);
 
 	return loop < 0 ? loop : fs_make(type, params, 2, attributes, err);
 }

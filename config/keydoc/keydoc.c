@@ -1,6 +1,6 @@
 /*
- * keydoc - print berth.container(5): the template on standard input, with the line @KEYS@ replaced
- * by what the key table says, in mdoc(7)
+ * keydoc PAGE - print a manual page: the template on standard input, with the line @KEYS@ replaced
+ * by what the key table says of the sections that this page is for, in mdoc(7)
  *
  * Built for the build machine, from the table and libc alone.
  */
@@ -8,6 +8,27 @@
 #include <string.h>
 
 #include "config/keys.h"
+
+/* All other sections are in berth.container(5). */
+static const struct {
+	const char *section;
+	const char *page;
+} pages[] = {
+	{ "Volume", "berth.volume" },
+	{ "Mount", "berth.volume" },
+};
+
+static const char *the_page;
+
+static bool on_page(const char *section)
+{
+	const char *page = "berth.container";
+
+	for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+		if (strcmp(pages[i].section, section) == 0)
+			page = pages[i].page;
+	return strcmp(page, the_page) == 0;
+}
 
 /* What stands for the value in the heading of a key. */
 static const char *const arguments[] = {
@@ -73,7 +94,7 @@ static bool has_keys(const char *section)
 
 static void put_section(const struct key_section *section)
 {
-	if (!has_keys(section->name))
+	if (!has_keys(section->name) || !on_page(section->name))
 		return;
 	(void)printf(".Ss [%s]\n", section->name);
 	put_text(section->help);
@@ -113,7 +134,7 @@ static void put_unserved(const char *heading, bool refused)
 		const struct key *key = &keys_unserved[i];
 		bool refuses = key->class == KEY_REFUSED || key->class == KEY_ONLY;
 
-		if (refuses != refused)
+		if (refuses != refused || !on_page(key->section))
 			continue;
 		(void)printf(".It [%s] Cm %s=\n", key->section, key->name);
 		if (key->class == KEY_ONLY)
@@ -132,10 +153,13 @@ static void put_keys(void)
 	put_unserved("Keys that are refused", true);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char line[1024];
 
+	if (argc != 2)
+		return 2;
+	the_page = argv[1];
 	while (fgets(line, sizeof line, stdin)) {
 		if (strcmp(line, "@KEYS@\n") == 0)
 			put_keys();

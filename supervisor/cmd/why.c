@@ -138,14 +138,18 @@ static void why_done(const json_t *unit)
 
 static void why_failed(const json_t *unit)
 {
+	/* A .mount, and a .volume with Device=, have no [Service]. */
+	const char *kind = show_text(unit, "kind");
+	bool mounts = strcmp(kind, "mount") == 0 || strcmp(kind, "volume") == 0;
+
 	printf("%s does not run: it failed %s ago, and Restart=%s does not ask for another try.\n",
 		show_text(unit, "name"), show_ago(show_text(unit, "since")).text,
 		show_text(unit, "restart_policy"));
 	last_run(unit);
 	advise(unit);
-	printf("'berth start %s' tries again; Restart=on-failure in [Service] would do so by "
-	       "itself.\n",
-		show_text(unit, "name"));
+	printf("'berth start %s' tries again; %s would do so by itself.\n", show_text(unit, "name"),
+		mounts ? "DefaultRestart=on-failure in berth.conf"
+		       : "Restart=on-failure in [Service]");
 }
 
 static void why_unkillable(const json_t *unit)

@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
 	[UNIT_NETWORK] = "network",
 	[UNIT_VOLUME] = "volume",
 	[UNIT_TARGET] = "target",
+	[UNIT_MOUNT] = "mount",
 };
 
 static json_t *list_json(const struct strv *list)

@@ -195,6 +195,7 @@ static bool exit_of_stranger(int pidfd, int *ret_status)
 static void describe_exit(struct service *s)
 {
 	const struct service_exit *last = &s->m.last;
+	const struct filesystem_spec *filesystem = s->unit->spec->filesystem;
 	uint64_t limit = s->unit->spec->limits.memory_max.value;
 
 	if (last->oom)
@@ -205,6 +206,9 @@ static void describe_exit(struct service *s)
 	else if (!last->status)
 		service_fail(
 			s, "the main process ended while berth was not there; how is not known");
+	else if (filesystem && last->code == 1)
+		service_fail(s, "%s is not mounted any more: somebody else unmounted it",
+			filesystem->where);
 	else if (last->signal)
 		service_fail(s, "the main process was killed by %s",
 			signal_name(last->signal) ? signal_name(last->signal) : "a signal");
@@ -489,6 +493,37 @@ static void act_clean(struct service *s)
 	s->leaf[0] = '\0';
 }
 
+static void overdue(struct service *s)
+{
+	if (s->m.state == SERVICE_STARTING || s->m.state == SERVICE_RUNNING)
+		service_fail(s, "not ready within TimeoutStartSec=%s (at: %s%s%s)",
+			clock_span(s->m.spec->start_timeout).text,
+			s->m.state == SERVICE_RUNNING
+				? "running"
+				: container_stage_name(container_stage(&s->w.c)),
+			s->probe && *s->probe->text ? "; last probe: " : "",
+			s->probe ? s->probe->text : "");
+	if (s->m.state == SERVICE_STOPPING)
+		log_notice("%s: the stop signal had no effect in %s, killing it", name_of(s),
+			clock_span(s->m.spec->stop_timeout).text);
+}
+
+static void filesystem_overdue(struct service *s)
+{
+	const struct filesystem_spec *fs = s->unit->spec->filesystem;
+
+	if (s->m.state == SERVICE_STARTING)
+		service_fail(s, "not mounted within %s (at: %s %s)",
+			clock_span(s->m.spec->start_timeout).text,
+			container_stage_name(container_stage(&s->w.c)), fs->what);
+	if (s->m.state == SERVICE_STOPPING)
+		service_fail(s,
+			"%s stays mounted: it was in use for %s (\"fuser -vm %s\" says by whom); "
+			"end "
+			"that and stop it again, or write LazyUnmount=yes",
+			fs->where, clock_span(s->m.spec->stop_timeout).text, fs->where);
+}
+
 static void on_timer(struct loop *loop, void *data)
 {
 	struct service *s = data;
@@ -507,17 +542,10 @@ static void on_timer(struct loop *loop, void *data)
 		service_check_gone(s);
 		return;
 	}
-	if (s->m.state == SERVICE_STARTING || s->m.state == SERVICE_RUNNING)
-		service_fail(s, "not ready within TimeoutStartSec=%s (at: %s%s%s)",
-			clock_span(s->m.spec->start_timeout).text,
-			s->m.state == SERVICE_RUNNING
-				? "running"
-				: container_stage_name(container_stage(&s->w.c)),
-			s->probe && *s->probe->text ? "; last probe: " : "",
-			s->probe ? s->probe->text : "");
-	if (s->m.state == SERVICE_STOPPING)
-		log_notice("%s: the stop signal had no effect in %s, killing it", name_of(s),
-			clock_span(s->m.spec->stop_timeout).text);
+	if (s->unit->spec->filesystem)
+		filesystem_overdue(s);
+	else
+		overdue(s);
 	service_dispatch(s, EVENT_TIMEOUT);
 	if (s->m.state == SERVICE_UNKILLABLE)
 		service_fail(s, "a process survived SIGKILL (stuck in the kernel): "

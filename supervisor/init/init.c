@@ -6,6 +6,9 @@
  * All signals are blocked and taken by rt_sigtimedwait(2). That is also what makes them arrive: the
  * kernel drops what a process 1 neither handles nor blocks. It sleeps until something happens.
  *
+ * Called "berth-mount" it keeps a file system that is mounted: it ends when somebody else unmounts
+ * that, and unmounts it itself when it is asked to end.
+ *
  * No C library: it runs in images that have none, or another one. So it is also the one file of
  * berth that speaks to the kernel by hand.
  */
@@ -271,6 +274,120 @@ static void __attribute__((noreturn)) watch(long main_pid, const uint64_t *all)
 	}
 }
 
+/* ---- berth-mount WHERE ID FLAGS ------------------------------------------------------------------ */
+
+enum { POLL_IN = 1, POLL_PRI = 2, SECOND = 1000000000, MOMENT = 50000000 };
+
+struct poll_one {
+	int fd;
+	short events, revents;
+};
+
+static long number(const char *text)
+{
+	long n = 0;
+
+	while (*text >= '0' && *text <= '9')
+		n = 10 * n + (*text++ - '0');
+	return n;
+}
+
+/* Does a line of mountinfo begin with this number? */
+static int is_mounted(long file, long id)
+{
+	char buf[2048];
+	long here = 0;
+	int field = 1;
+	long n;
+
+	(void)CALL(lseek, file, 0, 0, 0, 0);
+	while ((n = CALL(read, file, buf, sizeof buf, 0, 0)) > 0) {
+		for (long i = 0; i < n; i++) {
+			if (buf[i] == '\n') {
+				field = 1;
+				here = 0;
+			} else if (field && buf[i] == ' ') {
+				if (here == id)
+					return 1;
+				field = 0;
+			} else if (field) {
+				here = 10 * here + (buf[i] - '0');
+			}
+		}
+	}
+	return n < 0;
+}
+
+/* Tries until it is unmounted: whoever uses it is told to end too, and may need a moment. The
+ * supervisor ends us when its patience is over. */
+static void __attribute__((noreturn)) unmount(const char *where, long flags)
+{
+	long pause[2] = { 0, MOMENT }; /* struct timespec, of the kernel */
+	int said = 0;
+
+	for (;;) {
+		long r = CALL(umount2, where, flags, 0, 0, 0);
+
+		if (r == 0 || r == -EINVAL || r == -ENOENT)
+			leave(0);
+		if (r != -EBUSY) {
+			say("berth-mount: cannot unmount ");
+			say(where);
+			say("\n");
+			leave(1);
+		}
+		if (!said)
+			say("berth-mount: still in use: ");
+		if (!said)
+			say(where);
+		if (!said)
+			say("\n");
+		said = 1;
+		(void)CALL(ppoll, 0, 0, pause, 0, SET_SIZE);
+		if (pause[1] < SECOND / 2)
+			pause[1] *= 2;
+	}
+}
+
+/* mountinfo says when anything is mounted or unmounted (proc(5)); nothing else wakes us. */
+static void __attribute__((noreturn)) keep(char **argv, const uint64_t *all)
+{
+	long info = CALL(openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC, 0, 0);
+	long signals = CALL(signalfd4, -1, all, SET_SIZE, O_CLOEXEC, 0);
+	struct poll_one fds[2] = { { (int)signals, POLL_IN, 0 }, { (int)info, POLL_PRI, 0 } };
+	uint32_t signal[32];
+
+	(void)CALL(prctl, SET_NAME, "berth-mount", 0, 0, 0);
+	for (;;) {
+		if (info >= 0 && !is_mounted(info, number(argv[2]))) {
+			say("berth-mount: somebody else has unmounted ");
+			say(argv[1]);
+			say("\n");
+			leave(1);
+		}
+		fds[0].revents = 0;
+		(void)CALL(ppoll, fds, 2, 0, 0, SET_SIZE);
+		if (!(fds[0].revents & POLL_IN) ||
+			CALL(read, signals, signal, sizeof signal, 0, 0) <= 0)
+			continue;
+		if (signal[0] == KERNEL_SIG_CHLD)
+			(void)reap(0);
+		if (signal[0] == KERNEL_SIG_TERM || signal[0] == KERNEL_SIG_INT)
+			unmount(argv[1], number(argv[3]));
+	}
+}
+
+static int is_keeper(const char *name)
+{
+	const char *wanted = "berth-mount";
+
+	while (*name && *name == *wanted) {
+		name++;
+		wanted++;
+	}
+	return *name == *wanted;
+}
+
 void init_main(long *stack) __attribute__((noreturn, used));
 void init_main(long *stack)
 {
@@ -286,6 +403,8 @@ void init_main(long *stack)
 	/* An inherited "ignore SIGCHLD" would reap the program unseen. */
 	(void)CALL(rt_sigaction, KERNEL_SIG_CHLD, default_action, 0, SET_SIZE, 0);
 	(void)CALL(rt_sigprocmask, SET_BLOCK, &all, &mask, SET_SIZE, 0);
+	if (stack[0] == 4 && is_keeper(argv[0]))
+		keep(argv, &all);
 	/* Of no effect for process 1, who gets the orphans anyway. */
 	(void)CALL(prctl, SUBREAPER, 1, 0, 0, 0);
 	if (stack[0] > 1) {

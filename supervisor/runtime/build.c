@@ -28,6 +28,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
 #include "supervisor/runtime/caps.h"
+#include "supervisor/runtime/filesystem.h"
 #include "supervisor/runtime/initblob.h"
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/runtime/sealed.h"
@@ -68,7 +69,7 @@ static int open_tty(struct plan *plan, struct err *err)
 
 static int open_init(struct plan *plan, struct err *err)
 {
-	if (!plan->hold && !plan->spec->run_init)
+	if (!plan->hold && !plan->spec->run_init && !plan->spec->filesystem)
 		return 0;
 	plan->init_fd = initblob_open(err);
 	return plan->init_fd < 0 ? plan->init_fd : 0;
@@ -255,6 +256,39 @@ int step_users(struct plan *plan, struct err *err)
 		return err_sys(err, errno, "open /");
 	r = users_resolve(root, process->user, process->group, &process->groups, &plan->ids, err);
 	return r < 0 ? r : build_process(plan, err);
+}
+
+/* ---- STAGE_SOURCE, STAGE_FILESYSTEM --------------------------------------------------------------- */
+
+int step_source(struct plan *plan, struct err *err)
+{
+	static char source[4096];
+
+	plan->source = source;
+	return filesystem_source(plan->spec->filesystem, source, sizeof source, err);
+}
+
+/* After the supervisor has our pid: what mounts may not be found by a later one otherwise. What follows
+ * is berth-init, which keeps the mount until it is asked to stop. */
+int step_filesystem(struct plan *plan, struct err *err)
+{
+	const struct filesystem_spec *fs = plan->spec->filesystem;
+	static char number[16];
+	static char flags[16];
+	static char name[] = "berth-mount";
+	static char *argv[] = { name, NULL, number, flags, NULL };
+	static const char *environ[] = { NULL };
+	int r = filesystem_mount(fs, plan->source, err);
+
+	if (r < 0)
+		return err_wrap(err, "mount %s", fs->where);
+	argv[1] = (char *)(size_t)fs->where;
+	(void)snprintf(number, sizeof number, "%d", r);
+	(void)snprintf(flags, sizeof flags, "%d",
+		UMOUNT_NOFOLLOW | (fs->lazy ? MNT_DETACH : 0) | (fs->force ? MNT_FORCE : 0));
+	plan->argv = argv;
+	plan->environ = environ;
+	return 0;
 }
 
 /* ---- STAGE_JOIN_NETWORK ------------------------------------------------------------------------ */

@@ -12,7 +12,8 @@
  * is never set: it survives exec and would kill the container together with its supervisor.
  *
  * A native service (`spec->native`) has no namespaces and no root of its own; an exec session
- * (`plan->join`) enters what is there. Both skip the steps that make them.
+ * (`plan->join`) enters what is there. Both skip the steps that make them. A file system of the host
+ * (`spec->filesystem`) is mounted by a native service that then keeps it, as berth-init.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -782,23 +783,24 @@ static int step_exec(struct plan *plan, struct err *err)
 
 /* ---- the order --------------------------------------------------------------------------------- */
 
-/* For whom a step is: containers, native services, exec sessions. */
-enum { CONTAINER = 1, NATIVE = 2, SESSION = 4, ALL = CONTAINER | NATIVE | SESSION };
+/* For whom a step is: containers, native services, exec sessions, file systems. */
+enum { CONTAINER = 1, NATIVE = 2, SESSION = 4, MOUNT = 8 };
+enum { ALL = CONTAINER | NATIVE | SESSION, EVERY = ALL | MOUNT };
 
 static const struct step {
 	int (*run)(struct plan *plan, struct err *err);
 	int who;
 } steps[STAGE_COUNT] = {
-	[STAGE_CLOSE] = { step_close, ALL },
-	[STAGE_SIGNALS] = { step_signals, ALL },
-	[STAGE_CGROUP] = { step_cgroup, ALL },
-	[STAGE_CREATED] = { step_created, CONTAINER | NATIVE },
-	[STAGE_RESOLVE] = { step_resolve, CONTAINER | NATIVE },
+	[STAGE_CLOSE] = { step_close, EVERY },
+	[STAGE_SIGNALS] = { step_signals, EVERY },
+	[STAGE_CGROUP] = { step_cgroup, EVERY },
+	[STAGE_CREATED] = { step_created, CONTAINER | NATIVE | MOUNT },
+	[STAGE_RESOLVE] = { step_resolve, CONTAINER | NATIVE | MOUNT },
 	[STAGE_JOIN_NETWORK] = { step_join_network, CONTAINER },
 	[STAGE_ROOT] = { step_root, CONTAINER },
 	[STAGE_USERS] = { step_users, CONTAINER | NATIVE },
 	[STAGE_VOLUMES] = { step_volumes, CONTAINER },
-	[STAGE_SESSION] = { step_session, ALL },
+	[STAGE_SESSION] = { step_session, EVERY },
 	[STAGE_NAMESPACES] = { step_namespaces, SESSION },
 	[STAGE_KERNEL_FS] = { step_kernel_fs, CONTAINER },
 	[STAGE_DEVICES] = { step_devices, CONTAINER },
@@ -808,18 +810,23 @@ static const struct step {
 	[STAGE_MASKS] = { step_masks, CONTAINER },
 	[STAGE_PIVOT] = { step_pivot, CONTAINER },
 	[STAGE_TERMINAL] = { step_terminal, ALL },
-	[STAGE_STDIO] = { step_stdio, ALL },
-	[STAGE_LIMITS] = { step_limits, ALL },
-	[STAGE_DIRECTORY] = { step_directory, ALL },
+	[STAGE_STDIO] = { step_stdio, EVERY },
+	[STAGE_LIMITS] = { step_limits, EVERY },
+	[STAGE_DIRECTORY] = { step_directory, EVERY },
 	[STAGE_KEYRING] = { step_keyring, CONTAINER | SESSION },
-	[STAGE_GO] = { step_go, ALL },
+	[STAGE_GO] = { step_go, EVERY },
+	[STAGE_SOURCE] = { step_source, MOUNT },
+	[STAGE_FILESYSTEM] = { step_filesystem, MOUNT },
 	[STAGE_USER] = { step_user, ALL },
-	[STAGE_EXEC] = { step_exec, ALL },
+	[STAGE_EXEC] = { step_exec, EVERY },
 };
 
 _Noreturn void child_main(struct plan *plan)
 {
-	int who = plan->spec->native ? NATIVE : plan->join ? SESSION : CONTAINER;
+	int who = plan->spec->filesystem ? MOUNT
+		  : plan->spec->native   ? NATIVE
+		  : plan->join           ? SESSION
+					 : CONTAINER;
 	struct err err = { 0 };
 
 	for (int stage = STAGE_CLOSE; stage < STAGE_COUNT; stage++) {

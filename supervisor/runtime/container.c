@@ -49,6 +49,8 @@ static const char *const stage_names[] = {
 	[STAGE_DIRECTORY] = "enter the working directory",
 	[STAGE_KEYRING] = "make a session keyring",
 	[STAGE_GO] = "wait for the supervisor",
+	[STAGE_SOURCE] = "wait for the device",
+	[STAGE_FILESYSTEM] = "mount the file system",
 	[STAGE_USER] = "become the user",
 	[STAGE_EXEC] = "exec",
 };

@@ -30,8 +30,8 @@ static int context_error(int context, int code, const char *type, const char *wh
 	return err_sys(err, code, "mount %s: %s: %s", type, what, n > 2 ? log + 2 : log);
 }
 
-int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attributes,
-	struct err *err)
+static int mount_make(const char *type, const struct mount_option *options, size_t n,
+	uint64_t attributes, bool sloppy, struct err *err)
 {
 	own_fd context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
 	int fd;
@@ -41,7 +41,8 @@ int mount_new(const char *type, const struct mount_option *options, size_t n, ui
 	for (size_t i = 0; i < n; i++) {
 		unsigned how = options[i].value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
 
-		if (syscall(SYS_fsconfig, context, how, options[i].key, options[i].value, 0) < 0)
+		if (syscall(SYS_fsconfig, context, how, options[i].key, options[i].value, 0) < 0 &&
+			!(sloppy && errno == EINVAL))
 			return context_error(context, errno, type, options[i].key, err);
 	}
 	if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
@@ -50,6 +51,18 @@ int mount_new(const char *type, const struct mount_option *options, size_t n, ui
 	if (fd < 0)
 		return context_error(context, errno, type, "mount", err);
 	return fd;
+}
+
+int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attributes,
+	struct err *err)
+{
+	return mount_make(type, options, n, attributes, false, err);
+}
+
+int mount_new_sloppy(const char *type, const struct mount_option *options, size_t n,
+	uint64_t attributes, struct err *err)
+{
+	return mount_make(type, options, n, attributes, true, err);
 }
 
 int mount_clone(int fd, bool recursive)

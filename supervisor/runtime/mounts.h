@@ -23,6 +23,10 @@ struct mount_option {
 int mount_new(const char *type, const struct mount_option *options, size_t n, uint64_t attributes,
 	struct err *err);
 
+/* mount_new_sloppy - the same, without the options that the type does not know. */
+int mount_new_sloppy(const char *type, const struct mount_option *options, size_t n,
+	uint64_t attributes, struct err *err);
+
 /* mount_clone - a detached bind of what `fd` shows (open_tree); -errno without words. */
 int mount_clone(int fd, bool recursive);
 

@@ -51,6 +51,7 @@ struct plan {
 	bool ambient;               /* caps also survive the exec of a user that is not root */
 	struct seccomp_prog filter; /* len 0: none (yet) */
 	uint64_t filter_caps;       /* the capabilities it was built for */
+	const char *source;         /* of the file system */
 	const char **environ;       /* NULL-terminated */
 	char **argv;                /* NULL-terminated */
 };

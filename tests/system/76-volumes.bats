@@ -18,12 +18,12 @@ prepare() {
 	echo canary >"$CANARY/file"
 }
 finish() {
-	stop_supervise
 	if [ -n "${HANG:-}" ]; then
 		kill -KILL "$HANG" 2>/dev/null || true
 		wait "$HANG" 2>/dev/null || true
 		umount -l "$BATS_TEST_TMPDIR/dead" 2>/dev/null || true
 	fi
+	stop_supervise
 }
 
 # container NAME LINE…: sleeps; the lines are of its [Container].
@@ -208,4 +208,239 @@ kill_both() {
 	umount "$BATS_TEST_TMPDIR/after"
 	stop_supervise
 	umount "$STATE"
+}
+
+# ---- mounts -------------------------------------------------------------------------------------
+
+# ext4 FILE: a file with a file system in it.
+ext4() {
+	truncate -s 8M "$1"
+	mke2fs -q -t ext4 -L "${2:-data}" "$1"
+}
+# mount_unit DIR LINE…: the unit of a directory below the test's own.
+mount_unit() {
+	local where=$1
+	shift
+	MOUNT=$(escaped "$where").mount
+	{
+		printf '[Mount]\nWhere=%s\n' "$where"
+		printf '%s\n' "$@"
+	} >"$UNITS/$MOUNT"
+}
+# As systemd-escape --path, which not every machine has.
+escaped() {
+	local text=${1#/} out='' c i
+	for ((i = 0; i < ${#text}; i++)); do
+		c=${text:i:1}
+		case $c in
+		/) out+=- ;;
+		[A-Za-z0-9:_.]) out+=$c ;;
+		*) out+=$(printf '\\x%02x' "'$c") ;;
+		esac
+	done
+	echo "$out"
+}
+mounted() { awk -v where="$1" '$5 == where { found = 1 } END { exit !found }' /proc/self/mountinfo; }
+not_mounted() { ! mounted "$1"; }
+
+@test "a container waits for the ext4 that its volume lies on, and outlives berth with it" {
+	disk=$BATS_TEST_TMPDIR/disk
+	ext4 "$disk"
+	mnt=/tmp/m$BATS_TEST_NUMBER
+	mount_unit $mnt/a-b What="$disk" Type=ext4 Options=noatime,nofail,x-systemd.device-timeout=5 DirectoryMode=0700
+	container web "Volume=$mnt/a-b:/srv" Volume=named:/named
+	run -0 berth check
+	has '0 errors'
+	start_supervise
+	wait_for ready web
+	name=${MOUNT//\\/_}
+	wait_for ready "$name"
+	mounted $mnt/a-b
+	[ "$(stat -c %a $mnt)" = 700 ]
+	grep -q "$mnt/a-b .*noatime.* - ext4 /dev/loop" /proc/self/mountinfo
+	within web sh -c 'echo kept >/srv/file'
+	[ "$(cat $mnt/a-b/file)" = kept ]
+	run berth status "$MOUNT"
+	has ready
+	# It is in use: a stop of the mount stops who needs it first.
+	pid=$(pid_of "$name")
+	kill_supervise
+	mounted $mnt/a-b
+	start_supervise
+	[ "$(pid_of "$name")" = "$pid" ]
+	[ "$(state_of "$name")" = ready ]
+	berth stop "$MOUNT"
+	not_mounted $mnt/a-b
+	[ "$(state_of web)" = inactive ]
+	# Restart: it is the same file system.
+	berth start web
+	[ "$(within web cat /srv/file)" = kept ]
+	# Killed: what is mounted already is taken as it is.
+	kill -KILL "$(pid_of "$name")"
+	wait_for failed "$name"
+	mounted $mnt/a-b
+	berth start "$MOUNT"
+	wait_for ready "$name"
+	# Unmounted by somebody else: it is seen, and said.
+	berth stop web
+	umount $mnt/a-b
+	wait_for failed "$name"
+	run berth why "$MOUNT"
+	has 'not mounted any more: somebody else unmounted it'
+	berth start web
+	mounted $mnt/a-b
+	stop_supervise
+	not_mounted $mnt/a-b
+	[ -z "$(losetup -n -O BACK-FILE | grep -F "$disk")" ]
+	rm -r $mnt
+}
+
+@test "a volume on a device: tmpfs, a labelled ext4, a directory, for two containers" {
+	ext4 "$BATS_TEST_TMPDIR/disk" labelled
+	mkdir -p "$BATS_TEST_TMPDIR/given"
+	printf '[Volume]\nDevice=tmpfs\nType=tmpfs\nOptions=size=1m,noexec\nUser=70\nLabel=a=b\n' | unit mem.volume
+	printf '[Volume]\nVolumeName=store\nDevice=%s\n' "$BATS_TEST_TMPDIR/disk" | unit disk.volume
+	printf '[Volume]\nDevice=%s\nType=none\nOptions=bind\nCopy=no\n' "$BATS_TEST_TMPDIR/given" | unit given.volume
+	container one Volume=mem.volume:/mem Volume=disk.volume:/srv
+	container two Volume=mem.volume:/mem Volume=disk.volume:/srv Volume=given.volume:/srv/deep:ro
+	start_supervise
+	wait_for ready one
+	wait_for ready two
+	# Empty but for lost+found, the new file system has what the image has there.
+	[ "$(within two cat /srv/file)" = one ]
+	[ "$(stat -c %u "$VOLUMES/store/file")" = 70 ]
+	[ "$(stat -c %u:%g "$VOLUMES/mem")" = 70:70 ]
+	[ -z "$(ls -A "$BATS_TEST_TMPDIR/given")" ]
+	within one sh -c 'echo x >/mem/file'
+	[ "$(within two cat /mem/file)" = x ]
+	berth restart one
+	[ "$(within one cat /mem/file)" = x ]
+	run within one dd if=/dev/zero of=/mem/big bs=64k count=32
+	has 'No space'
+	grep -q "$VOLUMES/mem .*noexec.*size=1024k" /proc/self/mountinfo
+	mounted "$VOLUMES/store"
+	run -0 berth ps
+	has disk.volume
+	# The label alone, where a loop device is what has it.
+	stop_supervise
+	not_mounted "$VOLUMES/store"
+	not_mounted "$VOLUMES/mem"
+	loop=$(losetup -f --show "$BATS_TEST_TMPDIR/disk")
+	sed -i 's/^Device=.*/Device=LABEL=labelled/' "$UNITS/disk.volume"
+	start_supervise
+	wait_for ready one
+	[ "$(within one cat /srv/file)" = one ]
+	stop_supervise
+	losetup -d "$loop"
+}
+
+@test "mounts come one after the other, and go in reverse" {
+	mnt=/tmp/m$BATS_TEST_NUMBER
+	ext4 "$BATS_TEST_TMPDIR/disk"
+	mount_unit $mnt/low What="$BATS_TEST_TMPDIR/disk" DirectoryMode=0755
+	mount_unit $mnt/low/high What=tmpfs Type=tmpfs
+	mkdir -p "$BATS_TEST_TMPDIR/src"
+	mount_unit $mnt/bound What=$mnt/low/high Options=bind,ro
+	printf '[Install]\nWantedBy=local-fs.target\n' >>"$UNITS/$MOUNT"
+	printf '[Unit]\nRequiresMountsFor=%s/bound/x\n[Service]\nExecStart=/bin/sleep 1000000\n[Install]\nWantedBy=default.target\n' $mnt |
+		unit native.service
+	start_supervise
+	wait_for ready native
+	[ "$(awk -v m=$mnt 'index($5, m) == 1 { printf "%s ", $5 }' /proc/self/mountinfo)" = "$mnt/low $mnt/low/high $mnt/bound " ]
+	run touch $mnt/bound/file
+	has 'Read-only'
+	stop_supervise
+	! grep -q " $mnt" /proc/self/mountinfo
+	rm -r $mnt
+}
+
+@test "what cannot be mounted has words, and holds up nobody else" {
+	mnt=/tmp/m$BATS_TEST_NUMBER
+	mkdir -p $mnt/other $mnt/link-to
+	ln -s link-to $mnt/link
+	mount_unit $mnt/absent What=/dev/disk/by-label/nowhere TimeoutSec=1
+	absent=$MOUNT
+	container needs "Volume=$mnt/absent/x:/x"
+	echo garbage >"$BATS_TEST_TMPDIR/garbage"
+	mount_unit $mnt/bad What="$BATS_TEST_TMPDIR/garbage"
+	bad=$MOUNT
+	mount_unit $mnt/link/in What=tmpfs Type=tmpfs
+	link=$MOUNT
+	mount -t tmpfs other $mnt/other
+	ext4 "$BATS_TEST_TMPDIR/disk"
+	mount_unit $mnt/other What="$BATS_TEST_TMPDIR/disk"
+	other=$MOUNT
+	mount_unit $mnt/opt What=tmpfs Type=tmpfs Options=nosuchoption
+	opt=$MOUNT
+	mount_unit $mnt/sloppy What=tmpfs Type=tmpfs Options=nosuchoption SloppyOptions=yes
+	sloppy=$MOUNT
+	for unit in "$bad" "$link" "$other" "$opt" "$sloppy"; do printf '[Install]\nWantedBy=local-fs.target\n' >>"$UNITS/$unit"; done
+	container well
+	start_supervise
+	wait_for ready well
+	wait_for ready "$sloppy"
+	wait_for failed "$bad"
+	run berth why "$bad"
+	has 'no file system that is known is on it'
+	has 'DefaultRestart=on-failure in berth.conf'
+	wait_for failed "$link"
+	run berth why "$link"
+	has 'a part of the path is a link'
+	wait_for failed "$other"
+	run berth why "$other"
+	has "other is mounted on $mnt/other (tmpfs)"
+	wait_for failed "$opt"
+	run berth why "$opt"
+	has nosuchoption
+	wait_for failed "$absent"
+	run berth why "$absent"
+	has 'not mounted within 1000ms (at: wait for the device /dev/disk/by-label/nowhere)'
+	wait_for failed needs
+	run berth why needs
+	has "dependency"
+	# In use when it is stopped: it says so, and stays.
+	sed -i 's/^\[Mount\]/[Mount]\nTimeoutSec=1/' "$UNITS/$sloppy"
+	stop_supervise
+	start_supervise
+	wait_for ready "$sloppy"
+	cd $mnt/sloppy
+	berth stop "$sloppy"
+	run berth why "$sloppy"
+	has 'stays mounted: it was in use'
+	cd /
+	umount $mnt/sloppy $mnt/other
+	stop_supervise
+	rm -r $mnt
+}
+
+# A server of FUSE that never answers, and a mount.TYPE that never ends.
+@test "a hanging mount stops nobody else, and is given up in time" {
+	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
+	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
+	mnt=/tmp/m$BATS_TEST_NUMBER
+	mkdir -p $mnt "$BATS_TEST_TMPDIR/dead"
+	"$O/tests/hang" "$BATS_TEST_TMPDIR/dead" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
+	HANG=$!
+	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
+	mount_unit $mnt/hung What="$BATS_TEST_TMPDIR/dead/data" Options=bind TimeoutSec=1
+	hung=$MOUNT
+	container needs "Volume=$mnt/hung/x:/x"
+	container well
+	start_supervise
+	wait_for ready well
+	[ "$(state_of needs)" = waiting ]
+	# The kernel does not let go of who waits for that server: it is said, and nothing else is done.
+	wait_until 15 in_one_of "failed unkillable" "$hung"
+	run berth logs
+	has 'not mounted within 1000ms (at: mount the file system'
+	pid=$(pid_of well)
+	berth restart well
+	[ "$(pid_of well)" != "$pid" ]
+	kill -KILL $HANG
+	wait $HANG 2>/dev/null || true
+	umount -l "$BATS_TEST_TMPDIR/dead" 2>/dev/null || true
+	HANG=
+	wait_for failed "$hung" 15
+	stop_supervise
+	rm -r $mnt
 }

@@ -254,6 +254,21 @@ static const struct bad rows[] = {
 	/* mounts */
 	{ "@/a.container:4: Volume: nothing may be mounted over /proc of a container\n",
 		{ { "a.container", WEB "Volume=/srv:/proc\n" } } },
+	{ "@/mnt-x.mount:3: Where: the file of /mnt/my-x is called mnt-my\\x2dx.mount: rename "
+	  "mnt-x.mount, or correct the path\n",
+		{ { "mnt-x.mount", "[Mount]\nWhat=/dev/sda1\nWhere=/mnt/my-x\n" } } },
+	{ "@/mnt.mount: [Mount] has no What=: add it\n",
+		{ { "mnt.mount", "[Mount]\nWhere=/mnt\n" } } },
+	{ "@/mnt.mount:3: Where: \"mnt\" is not an absolute path without \"..\"\n",
+		{ { "mnt.mount", "[Mount]\nWhat=x\nWhere=mnt\n" } } },
+	{ "@/mnt.mount: Options: bind shows a directory of this host, and x is no absolute path\n",
+		{ { "mnt.mount", "[Mount]\nWhat=x\nWhere=/mnt\nOptions=bind\n" } } },
+	{ "@/a.volume:2: Type: says nothing without Device=: add that (Device=tmpfs for a "
+	  "tmpfs)\n",
+		{ { "a.volume", "[Volume]\nType=tmpfs\n" } } },
+	{ "@/a.volume:2: Image: not served: write Rootfs= or Image= in a container, whose Volume= "
+	  "gets its content\n",
+		{ { "a.volume", "[Volume]\nImage=x\n" } } },
 	{ "@/a.container:4: Volume: /x/../.. has \"..\" in it: write the path without it\n",
 		{ { "a.container", WEB "Volume=/srv:/x/../..\n" } } },
 	{ "@/a.container:4: Volume: there is no unit d.volume: add that file, or write a plain "

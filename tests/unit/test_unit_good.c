@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "netns/net.h"
+#include "supervisor/base/clock.h"
 #include "tests/unit/unit_dir.h"
 
 #define WEB "[Container]\nRootfs=./root\nExec=httpd -f\n"
@@ -272,6 +273,43 @@ static void test_volumes_of_nobody(void **state)
 		"mount: tmpfs  -> /var/tmp nosuid nodev copy mode=1777\n");
 	HAS(unit_dir_problems(&dir), "Volumes: \"/../x\" of the image is left out");
 	HAS(unit_dir_problems(&dir), "Volumes: \"/proc/sys\" of the image is left out");
+	unit_dir_close(&dir);
+}
+
+/* Who uses a path below a mount waits for it: the nearest one and those above it. */
+static void test_filesystems(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web;
+
+	(void)state;
+	LOAD(&dir, { "mnt.mount", "[Mount]\nWhat=LABEL=x\nWhere=/mnt/\n" },
+		{ "mnt-my\\x2ddata.mount",
+			"[Mount]\nWhat=host:/export\nWhere=/mnt/my-data\nType=nfs\n"
+			"Options=ro,,nofail,vers=4\nTimeoutSec=5\nLazyUnmount=yes\n"
+			"DirectoryMode=0700\n" },
+		{ "mnt2.mount", "[Mount]\nWhat=tmpfs\nWhere=/mnt2\nType=tmpfs\n" },
+		{ "mem.volume", "[Volume]\nDevice=tmpfs\nType=tmpfs\nOptions=size=1m\nUID=7\n" },
+		{ "old.volume", "[Volume]\nDevice=/mnt/x\nType=bind\nCopy=no\n" },
+		{ "web.container", WEB "Volume=/mnt/my-data/sub:/x\nVolume=mem.volume:/m\n"
+				       "Volume=old.volume:/o\n[Unit]\nWantsMountsFor=/mnt2/y\n" });
+	web = unit_find(&dir.set, "web");
+	assert_int_equal(web->requires.n, 4);
+	assert_int_equal(web->wants.n, 1);
+	assert_int_equal(web->after.n, 5);
+	HAS(unit_dir_spec(&dir, "mnt-my\\x2ddata.mount"),
+		"name: mnt-my_x2ddata.mount\nmounts: host:/export\non: /mnt/my-data\ntype: nfs\n"
+		"option: ro\noption: nofail\noption: vers=4\ndirectory mode: 700\n");
+	HAS(unit_dir_spec(&dir, "mem.volume"),
+		"mounts: tmpfs\non: @/state/volumes/mem\ntype: tmpfs\noption: size=1m\n");
+	HAS(unit_dir_spec(&dir, "mem.volume"), "owner: 7:7\n");
+	HAS(unit_dir_spec(&dir, "old.volume"), "option: bind\n");
+	HAS(unit_dir_spec(&dir, "web"), "volumes/old -> /o nosuid nodev\n");
+	/* The mount above comes first, and a bind waits for what it shows. */
+	assert_int_equal(unit_find(&dir.set, "mnt-my\\x2ddata.mount")->after.n, 1);
+	assert_int_equal(unit_find(&dir.set, "old.volume")->requires.n, 1);
+	assert_int_equal(unit_find(&dir.set, "mnt-my\\x2ddata.mount")->service.start_timeout,
+		5 * NSEC_PER_SEC);
 	unit_dir_close(&dir);
 }
 
@@ -570,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_volumes_of_nobody),
+		cmocka_unit_test(test_filesystems),
 		cmocka_unit_test(test_security_and_limits),
 		cmocka_unit_test(test_graph),
 		cmocka_unit_test(test_probe),
