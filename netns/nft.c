@@ -432,15 +432,22 @@ static const struct {
 	{ NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET, "fill nftables set" },
 };
 
-static const char *attr_text(const struct nlmsghdr *h, uint16_t type)
+const struct nlattr *nft_attr(const struct nlmsghdr *h, uint16_t type)
 {
 	const char *end = mnl_nlmsg_get_payload_tail(h);
 
 	for (const struct nlattr *attr = mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
 		mnl_attr_ok(attr, (int)(end - (const char *)attr)); attr = mnl_attr_next(attr))
 		if (mnl_attr_get_type(attr) == type)
-			return mnl_attr_get_str(attr);
-	return "";
+			return attr;
+	return NULL;
+}
+
+static const char *attr_text(const struct nlmsghdr *h, uint16_t type)
+{
+	const struct nlattr *attr = nft_attr(h, type);
+
+	return attr ? mnl_attr_get_str(attr) : "";
 }
 
 static int refused(const struct nft *nft, int code, uint32_t seq, struct err *err)

@@ -39,6 +39,9 @@ void nft_begin(struct nft *nft);
 int nft_commit(struct nft *nft, struct err *err);
 void nft_done(struct nft *nft);
 
+/* An attribute of a message of nf_tables', or NULL. */
+const struct nlattr *nft_attr(const struct nlmsghdr *h, uint16_t type);
+
 void nft_table_add(struct nft *nft);
 void nft_table_delete(struct nft *nft);
 /* type NULL: no base chain, reached by goto only. */

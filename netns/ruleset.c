@@ -467,6 +467,17 @@ static int loopback6_routes(const struct ruleset *rules, struct err *err)
 	return r;
 }
 
+static int forward(const char *name, const char *path, struct err *err)
+{
+	int r = netns_sysctl("1", err, "%s", path);
+
+	return r < 0 ? err_wrap(err,
+			       "forward packets, which networks need that are not Internal= (set "
+			       "net.%s=1 before berth starts)",
+			       name)
+		     : 0;
+}
+
 static int write_sysctls(const struct ruleset *rules, struct err *err)
 {
 	int r = 0;
@@ -476,12 +487,12 @@ static int write_sysctls(const struct ruleset *rules, struct err *err)
 			r = netns_sysctl(
 				"1", err, "ipv4/conf/%s/route_localnet", rules->bridges[i]->ifname);
 	if (r == 0 && rules->routed && rules->four)
-		r = netns_sysctl("1", err, "ipv4/ip_forward");
+		r = forward("ipv4.ip_forward", "ipv4/ip_forward", err);
 	if (r < 0 || !rules->routed || !rules->six)
 		return r;
 	r = keep_router_advertisements(err);
 	if (r == 0)
-		r = netns_sysctl("1", err, "ipv6/conf/all/forwarding");
+		r = forward("ipv6.conf.all.forwarding", "ipv6/conf/all/forwarding", err);
 	return r == 0 && rules->loop6 ? loopback6_routes(rules, err) : r;
 }
 

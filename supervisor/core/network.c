@@ -77,20 +77,28 @@ static int set_up(const void *data, struct err *err)
 
 static void was_set_up(struct supervisor *sv, int r, const struct err *err, void *data)
 {
+	bool told = false;
+
 	(void)data;
 	sv->network = r < 0 ? NETWORK_NONE : NETWORK_UP;
 	sv->dirty = true;
-	if (r >= 0)
+	if (r >= 0) {
+		netwatch_settle(sv);
 		return;
+	}
 	(void)snprintf(sv->network_failure, sizeof sv->network_failure, "%s", err->text);
 	/* Each that waits fails with these words and tries again by its own delays. */
 	for (size_t i = 0; i < sv->nservices; i++) {
 		struct service *s = &sv->services[i];
 
 		if (s->m.state == SERVICE_WAITING && s->blocked_by == BLOCKED_BY_NETWORK &&
-			network_needed(s))
+			network_needed(s)) {
+			told = true;
 			service_dispatch(s, EVENT_DEPS_MET);
+		}
 	}
+	if (!told)
+		log_warning("%s", err->text);
 }
 
 void network_begin(struct supervisor *sv)
@@ -98,6 +106,7 @@ void network_begin(struct supervisor *sv)
 	struct err err = { 0 };
 
 	sv->network = NETWORK_WORKING;
+	netwatch_begin(sv);
 	if (job_start(sv, "set up the network", set_up, was_set_up, sv, &err) < 0)
 		was_set_up(sv, -err.code, &err, NULL);
 }

@@ -442,6 +442,8 @@ void supervisor_close(struct supervisor *sv)
 		return;
 	stopped = sv->shutdown >= SHUTDOWN_STOP;
 	jobs_done(sv);
+	if (sv->loop)
+		netwatch_end(sv);
 	execs_done(sv);
 	for (size_t i = 0; i < sv->nservices; i++)
 		service_done(&sv->services[i]);

@@ -3,6 +3,7 @@
 #define BERTH_CORE_SERVICE_H
 
 #include "cgroups/cgroup.h"
+#include "netns/watch.h"
 #include "supervisor/base/sys.h"
 #include "supervisor/core/job.h"
 #include "supervisor/core/logwriter.h"
@@ -133,6 +134,10 @@ struct supervisor {
 	struct loop_timer slot_timer;
 	bool wanted_mirroring, wanted_changed;
 	char network_failure[ERR_TEXT_SIZE];
+	struct net_watch watch; /* of the packet rules; while watch_id is not 0 */
+	loop_id watch_id;
+	struct loop_timer repair_timer;
+	uint64_t repair_delay, repaired;
 	struct loop_timer shutdown_timer;
 	struct service_watch *watches, *watch_next;
 	char notes[1024];
@@ -232,6 +237,15 @@ void wanted_save(struct service *s);
 bool network_needed(const struct service *s);
 /* Bridges and rules, by a worker; those who wait for it are told. */
 void network_begin(struct supervisor *sv);
+
+/* netwatch.c */
+/* Watch our packet rules; harmless to repeat. */
+void netwatch_begin(struct supervisor *sv);
+/* Our own change of them is done: what the kernel told until now is about that, mostly. */
+void netwatch_settle(struct supervisor *sv);
+/* Set the network up again in a moment. */
+void netwatch_repair(struct supervisor *sv);
+void netwatch_end(struct supervisor *sv);
 /* The same when something that needs it runs already. */
 void network_take_up(struct supervisor *sv);
 /* What does not run gives the host's devices back, by a worker; until then it is not started. */

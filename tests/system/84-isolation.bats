@@ -157,6 +157,42 @@ may_not() { # FROM ADDRESS
 	[ "$(pid_of a)" = "$pid" ]
 }
 
+# repaired TIMES: so often it was said, and the port answers
+repaired() {
+	[ "$(grep -c 'has removed packet rules of berth' "$BATS_TEST_TMPDIR/supervise.log")" = "$1" ] &&
+		nft list tables | grep -q 'bridge berth' &&
+		curl -fsS --max-time 1 http://10.71.0.1:8080/ >/dev/null 2>&1
+}
+
+@test "another program that takes our rules away is named, and they are written again" {
+	box a one 10 PublishPort=8080:80
+	start_supervise
+	wait_for ready a
+	wait_until 5 repaired 0
+	table=$(nft list tables inet | awk '{ print $3 }')
+	nft delete table inet "$table"
+	wait_until 5 repaired 1
+	grep -q 'nft (pid [0-9]*) has removed packet rules of berth (table berth-' "$BATS_TEST_TMPDIR/supervise.log"
+	# What a firewall's own file begins with, and a load of it that takes a moment.
+	nft flush ruleset
+	nft add table inet theirs
+	wait_until 5 repaired 2
+	nft flush chain inet "$table" publish
+	wait_until 5 repaired 3
+	nft list tables | grep -q 'inet theirs'
+	# Theirs is theirs; and what we write ourselves is no loss.
+	nft delete table inet theirs
+	run -0 berth reload
+	wait_until 5 answers
+	repaired 3
+	pid=$(pid_of a)
+	kill -STOP "$SUPERVISOR"
+	nft flush ruleset
+	kill -CONT "$SUPERVISOR"
+	wait_until 5 repaired 4
+	[ "$(pid_of a)" = "$pid" ]
+}
+
 @test "the walls of one unit are taken down with it, and no table is left without networks" {
 	box a one 10
 	start_supervise
