@@ -425,6 +425,11 @@ static int path_take(struct apply *apply, const char *path, struct err *err)
 	return 0;
 }
 
+int apply_skip(struct apply *apply, const char *path, struct err *err)
+{
+	return path_take(apply, path, err);
+}
+
 int apply_begin(struct apply *apply, const struct apply_entry *entry, struct err *err)
 {
 	mode_t was;
@@ -459,12 +464,32 @@ int apply_begin(struct apply *apply, const struct apply_entry *entry, struct err
 
 /* ---- hiding what is below ----------------------------------------------------------------------- */
 
+/* Is the directory of the entry anywhere in the view? Where it is not, there is nothing to hide. */
+static bool parent_exists(const struct apply *apply)
+{
+	char real[VIEW_PATH_SIZE];
+	char parent[APPLY_PATH_SIZE];
+	size_t n = (size_t)(leaf_of(apply->path) - apply->path);
+	struct view_dir dir;
+
+	memcpy(parent, apply->path, n);
+	parent[n ? n - 1 : 0] = '\0';
+	if (apply->parent_fd >= 0 && strcmp(parent, apply->parent) == 0)
+		return true;
+	if (view_resolve(apply->view, parent, real) < 0 || view_open(apply->view, real, &dir) < 0)
+		return false;
+	view_dir_done(&dir);
+	return true;
+}
+
 int apply_hide(struct apply *apply, const char *path, struct err *err)
 {
 	int r = path_take(apply, path, err);
 
 	if (r == 0 && !*apply->path)
 		r = err_set(err, EINVAL, "a whiteout of the root");
+	if (r == 0 && !parent_exists(apply))
+		return 0;
 	if (r == 0)
 		r = parent_open(apply, err);
 	if (r == 0)
@@ -476,6 +501,8 @@ int apply_opaque(struct apply *apply, const char *path, struct err *err)
 {
 	int r = path_take(apply, path, err);
 
+	if (r == 0 && !parent_exists(apply))
+		return 0;
 	if (r == 0)
 		r = parent_open(apply, err);
 	if (r == 0)

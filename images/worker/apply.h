@@ -69,6 +69,9 @@ int apply_xattr(
 /* Length and time of the entry. */
 int apply_end(struct apply *apply, struct err *err);
 
+/* An entry that is passed over: it counts all the same. */
+int apply_skip(struct apply *apply, const char *path, struct err *err);
+
 /*
  * apply_hide - what the layers below have under this name is not to be seen
  *

@@ -160,7 +160,7 @@ static int whiteout(struct apply *apply, const char *path, struct err *err)
 	if (is_part(part, n, WHITEOUT WHITEOUT ".opq"))
 		return apply_opaque(apply, path, err);
 	if (is_leftover(path))
-		return 0;
+		return apply_skip(apply, path, err);
 	if (n < sizeof WHITEOUT - 1 || memcmp(part, WHITEOUT, sizeof WHITEOUT - 1) != 0)
 		return 1;
 	part += sizeof WHITEOUT - 1;

@@ -34,6 +34,8 @@ int json_read(const char *text, size_t n, json_t **ret, struct err *err)
 	if (too_deep(text, n))
 		return err_set(err, EINVAL, "more than %d levels deep", JSON_NESTING_MAX);
 	json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+	if (!json && !*why.text)
+		return err_set(err, ENOMEM, "it takes more memory than there is for a document");
 	if (!json)
 		return err_set(err, EINVAL, "line %d: %s", why.line, why.text);
 	*ret = json;

@@ -111,12 +111,18 @@ int upper_mkdirs(const struct view *view, const char *path, bool *ret_replaced, 
 	own_fd here = fcntl(top_of(view), F_DUPFD_CLOEXEC, 0);
 	struct view_dir dir;
 	char part[256];
+	int depth = 0;
 	int r = view_root(view, &dir);
 
 	while (r == 0 && here >= 0 && *(path += strspn(path, "/"))) {
 		size_t n = strcspn(path, "/");
 		own_fd next = -1;
 
+		/* Links may lead deeper than any name in the archive does. */
+		if (++depth > VIEW_DEPTH_MAX) {
+			r = err_set(err, EINVAL, "more than %d directories deep", VIEW_DEPTH_MAX);
+			break;
+		}
 		memcpy(part, path, n);
 		part[n] = '\0';
 		path += n;

@@ -10,8 +10,9 @@
 
 #define VIEW_OPAQUE "trusted.overlay.opaque"
 
-/* As many lower layers as overlayfs mounts; and links gone through on the way to one directory. */
-enum { VIEW_LAYERS_MAX = 500, VIEW_LINKS_MAX = 40, VIEW_PATH_SIZE = 4096 };
+/* As many lower layers as overlayfs mounts; and, on the way to one directory, links gone through and
+ * directories. */
+enum { VIEW_LAYERS_MAX = 500, VIEW_LINKS_MAX = 40, VIEW_DEPTH_MAX = 255, VIEW_PATH_SIZE = 4096 };
 
 /* The directories of layers in overlay form, the lowest first. Not ours to close. */
 struct view {

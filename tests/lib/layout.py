@@ -36,6 +36,12 @@ def entry(name, kind=REG, data=b"", link="", mode=None, uid=0, gid=0, mtime=1000
     return info, data
 
 
+def paxed(made, **headers):
+    """The entry with these pax headers."""
+    made[0].pax_headers.update(headers)
+    return made
+
+
 def white(name):
     head, _, tail = name.rpartition("/")
     return entry((head + "/" if head else "") + ".wh." + tail)
