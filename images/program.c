@@ -77,10 +77,10 @@ static bool in_use(const char *dir)
 /* NAME-TAG of this bundle, whatever its tag. */
 static bool is_content_of(const char *name, const char *bundle)
 {
-	const char *tag = name + strlen(bundle) + 1;
+	const char *tag = str_starts(name, bundle) ? name + strlen(bundle) : "";
 
-	return str_starts(name, bundle) && tag[-1] == '-' && strlen(tag) == TAG_LENGTH &&
-	       strspn(tag, "0123456789abcdef") == TAG_LENGTH;
+	return *tag == '-' && strlen(tag + 1) == TAG_LENGTH &&
+	       strspn(tag + 1, "0123456789abcdef") == TAG_LENGTH;
 }
 
 static void stale_remove(const struct place *place, const char *bundle, const char *kept)

@@ -13,6 +13,7 @@
 
 #include "supervisor/base/num.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/sealed.h"
 
 static const char *name_of(const char *program)
 {
@@ -33,6 +34,8 @@ static _Noreturn void work_exec(const struct work *work, int steps, int said, pi
 	char *argv[WORK_WORDS + 2] = { (char *)(uintptr_t)name_of(work->program) };
 	char *const envp[] = { (char *)(uintptr_t) "LC_CTYPE=C.UTF-8", NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int copy = -1;
+	int code;
 	sigset_t none;
 
 	for (int i = 0; i < WORK_WORDS; i++)
@@ -51,7 +54,12 @@ static _Noreturn void work_exec(const struct work *work, int steps, int said, pi
 		(void)execvp(work->program, argv);
 	else
 		(void)execve(work->program, argv, envp);
-	(void)dprintf(STDERR_FILENO, "exec %s: %s\n", work->program, strerror(errno));
+	code = errno;
+	if (!work->by_path && sealed_copy(work->program, &copy, NULL) == 0 && copy >= 0) {
+		(void)fexecve(copy, argv, envp);
+		code = errno;
+	}
+	(void)dprintf(STDERR_FILENO, "exec %s: %s\n", work->program, strerror(code));
 	_exit(127);
 }
 

@@ -15,7 +15,7 @@
 
 enum { BLOCK = 128 * 1024 };
 
-#define TMP ".tmp" /* no entry's name begins with a dot and is written here: see name_in */
+#define TMP ".tmp" /* no program is called so: see name_in */
 
 static bool is_same(int dir, const char *name, const struct bundle_entry *entry)
 {
@@ -86,12 +86,13 @@ static int write_one(
 static const char *name_in(const struct bundle_entry *entry, const char *bundle)
 {
 	size_t n = strlen(bundle);
-	const char *name = entry->name + n + 1;
+	const char *name;
 
 	if (entry->kind != BUNDLE_PROGRAM || strncmp(entry->name, bundle, n) != 0 ||
-		entry->name[n] != '/' || strchr(name, '/') || *name == '.')
+		entry->name[n] != '/')
 		return NULL;
-	return name;
+	name = entry->name + n + 1;
+	return *name == '.' || strchr(name, '/') ? NULL : name;
 }
 
 int extract(int file, const char *bundle, int dir, struct err *err)

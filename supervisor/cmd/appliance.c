@@ -122,7 +122,7 @@ static int payload_verify(int file, int dir, struct err *err)
 
 	(void)snprintf(own, sizeof own, "%s/.programs/" WORKER, path.text);
 	worker = own;
-	if (access(own, X_OK) < 0)
+	if (access(own, R_OK) < 0)
 		worker = installed_worker();
 	return work_run(
 		&(const struct work){

@@ -15,9 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -31,7 +29,7 @@
 #include "supervisor/runtime/filesystem.h"
 #include "supervisor/runtime/initblob.h"
 #include "supervisor/runtime/mounts.h"
-#include "supervisor/runtime/sealed.h"
+#include "supervisor/base/sealed.h"
 #include "supervisor/runtime/volume.h"
 
 /* A read-only container still needs its mount points made: in an upper layer this small. */
@@ -99,28 +97,7 @@ static int write_config(const struct container_spec *spec, struct err *err)
  * places for it are mounted noexec. */
 static int open_program(struct plan *plan, struct err *err)
 {
-	const char *name = plan->spec->program.file;
-	own_fd file = -1;
-	own_fd writer = -1;
-	struct statvfs st;
-
-	if (!plan->spec->program.bundle)
-		return 0;
-	file = open(plan->lower, O_RDONLY | O_CLOEXEC);
-	if (file < 0 || fstatvfs(file, &st) < 0)
-		return err_sys(err, errno, "open %s", plan->lower);
-	if (!(st.f_flag & ST_NOEXEC))
-		return 0;
-	writer = sealed_new(name, err);
-	if (writer < 0)
-		return err_wrap(err, "%s is on a file system without exec", plan->lower);
-	for (ssize_t n = 1; n > 0;) {
-		n = sendfile(writer, file, NULL, 1 << 30);
-		if (n < 0)
-			return err_sys(err, errno, "copy %s into memory", plan->lower);
-	}
-	plan->program_fd = sealed_open(writer, name, err);
-	return plan->program_fd < 0 ? plan->program_fd : 0;
+	return plan->spec->program.bundle ? sealed_copy(plan->lower, &plan->program_fd, err) : 0;
 }
 
 /* Capabilities follow from the user, so this comes after users_resolve. */

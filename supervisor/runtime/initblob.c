@@ -5,7 +5,7 @@
 #include "supervisor/base/err.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
-#include "supervisor/runtime/sealed.h"
+#include "supervisor/base/sealed.h"
 
 /* supervisor/init/blob.S */
 extern const char berth_init_start[];

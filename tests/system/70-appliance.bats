@@ -225,6 +225,21 @@ no_way() {
 	[ "$(verified)" = 2 ]
 }
 
+@test "it starts where /run is mounted noexec, as Debian does" {
+	web
+	pack
+	BERTH=$FILE
+	mount --bind /run /run
+	mount -o remount,bind,noexec /run
+	run "$FILE" check
+	[ "$status" = 0 ]
+	start_supervise
+	wait_for ready web
+	serves
+	stop_supervise
+	umount -l /run
+}
+
 @test "a changed byte is refused with the name of the entry" {
 	web
 	pack
