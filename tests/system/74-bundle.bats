@@ -209,6 +209,30 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	[ "$killed" -gt 10 ]
 }
 
+@test "a slow extraction blocks nobody, counts against no timeout, and survives the death of berth" {
+	tool one
+	sed -i 's/^Restart=.*/&\nTimeoutStartSec=300ms/' "$UNITS/tool.service"
+	pack "kit=$MADE/tool" "kit=$MADE/nap"
+	# The worker beside the file comes before the one in it.
+	# shellcheck disable=SC2016 # for that one
+	printf '#!/bin/sh\n[ "$1" != extract ] || sleep 1\nexec %s/berth-worker "$@"\n' "$O" \
+		>"$BATS_TEST_TMPDIR/berth-worker"
+	chmod 755 "$BATS_TEST_TMPDIR/berth-worker"
+	start_supervise
+	wait_for starting tool
+	run berth status tool
+	has 'starting (prepare the program)'
+	before=$(date +%s%N)
+	berth ps -a >/dev/null
+	[ $(($(date +%s%N) - before)) -lt $((500000000 * SLOW)) ]
+	kill_supervise
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	[ "$(row tool | jq '.prepare_usec > 900000')" = true ]
+	run ! grep -q TimeoutStartSec "$BATS_TEST_TMPDIR/supervise.log"
+}
+
 @test "with Verify=always it is compared before each start; a directory is a bundle, too" {
 	tool one
 	echo 'Verify=always' >>"$UNITS/berth.conf"
