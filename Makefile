@@ -78,7 +78,7 @@ lib_obj     := $(lib_src:%.c=$(O)/%.o)
 cmd_obj     := $(cmd_src:%.c=$(O)/%.o)
 worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/bundle.o \
 	       $(O)/images/platform.o
-fetch_obj   := $(fetch_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/platform.o
+fetch_obj   := $(fetch_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/platform.o $(O)/images/reference.o
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
 net_bin     := $(if $(wildcard tests/net/net.c),$(O)/tests/net-driver)

@@ -260,6 +260,26 @@ static int conf_update_keys(struct unit_set *set, const struct draft_list *keys)
 	return 0;
 }
 
+static int conf_mirrors(struct unit_set *set, const struct draft_list *lines)
+{
+	for (size_t i = 0; i < lines->n; i++) {
+		const char *text = arena_strdup(&set->arena, lines->v[i].text);
+		size_t n = text ? strcspn(text, " \t") : 0;
+		const char *url = text ? text + n + strspn(text + n, " \t") : "";
+
+		if (!text || strv_add(&set->conf.registry_mirrors, &set->arena, text) < 0)
+			return -ENOMEM;
+		if ((n == 0 || strpbrk(url, " \t") ||
+			    (!str_starts(url, "http://") && !str_starts(url, "https://"))) &&
+			problem_at(set, true, lines->v[i].at,
+				"RegistryMirror: \"%.80s\": write REGISTRY "
+				"http[s]://HOST[:PORT][/PATH]",
+				text) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 {
 	struct supervisor_conf *conf = &set->conf;
@@ -282,7 +302,8 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	conf->default_caps_none = draft->default_capabilities.v == 1;
 	conf->watchdog = draft->watchdog.v;
 	conf->shutdown_max = DRAFT_SET(draft->shutdown_max) ? draft->shutdown_max.v : SECONDS(90);
-	if (conf_update_keys(set, &draft->update_keys) < 0)
+	if (conf_mirrors(set, &draft->registry_mirrors) < 0 ||
+		conf_update_keys(set, &draft->update_keys) < 0)
 		return -ENOMEM;
 	if (conf_path(set, "ImagePath", &draft->image_path, &conf->image_path) < 0)
 		return -ENOMEM;

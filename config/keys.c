@@ -508,6 +508,10 @@ const struct key keys_served[] = {
 		"How far back a compressed image may make its decoder look, at the price of as "
 		"much "
 		"memory: the window of zstd, the dictionary of xz; 8M."),
+	CONF("RegistryMirror", lines, registry_mirrors,
+		"REGISTRY URL: ask there before the registry itself, in the order of the lines: "
+		"docker.io http://mirror.lan:5000. A directory of files behind any web server "
+		"will do: below the URL, v2/NAME/manifests/TAG and v2/NAME/blobs/DIGEST."),
 	CONF("Verify", choice, verify,
 		"When the digest of an image in an appliance file is compared: once, before the "
 		"image "

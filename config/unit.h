@@ -88,15 +88,16 @@ struct unit {
 
 /* [Supervisor] of berth.conf. */
 struct supervisor_conf {
-	const char *state_dir;   /* /var/lib/berth */
-	const char *run_dir;     /* /run/berth */
-	const char *log_dir;     /* STATE_DIR/logs */
-	const char *store_dir;   /* STATE_DIR/store */
-	const char *log_level;   /* NULL: notice */
-	struct strv image_path;  /* ImagePath= */
-	uint64_t image_memory;   /* ImageMemory=, bytes */
-	struct strv bundle_path; /* BundlePath= */
-	struct strv update_keys; /* UpdateKey=: public keys, as minisign prints them */
+	const char *state_dir;        /* /var/lib/berth */
+	const char *run_dir;          /* /run/berth */
+	const char *log_dir;          /* STATE_DIR/logs */
+	const char *store_dir;        /* STATE_DIR/store */
+	const char *log_level;        /* NULL: notice */
+	struct strv image_path;       /* ImagePath= */
+	struct strv registry_mirrors; /* RegistryMirror=: "REGISTRY URL" each */
+	uint64_t image_memory;        /* ImageMemory=, bytes */
+	struct strv bundle_path;      /* BundlePath= */
+	struct strv update_keys;      /* UpdateKey=: public keys, as minisign prints them */
 	enum restart_policy default_restart;
 	bool default_caps_none;  /* DefaultCapabilities=none */
 	enum root_verify verify; /* Verify= */

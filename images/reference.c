@@ -52,3 +52,25 @@ int reference_normalise(const char *text, char *ret)
 			: ":latest");
 	return n < REFERENCE_SIZE ? 0 : -ENAMETOOLONG;
 }
+
+static bool is_registry(const char *text, size_t n)
+{
+	return memchr(text, '.', n) || memchr(text, ':', n) ||
+	       (n == strlen("localhost") && memcmp(text, "localhost", n) == 0);
+}
+
+int reference_pull(const char *text, char *ret)
+{
+	static const char hub[] = "docker.io/";
+	char full[REFERENCE_SIZE];
+	const char *slash = strchr(text, '/');
+
+	if (str_starts(text, hub))
+		text += strlen(hub);
+	else if (slash && is_registry(text, (size_t)(slash - text)))
+		return reference_normalise(text, ret);
+	if (snprintf(full, sizeof full, "%s%s%s", hub, strchr(text, '/') ? "" : "library/", text) >=
+		(int)sizeof full)
+		return -ENAMETOOLONG;
+	return reference_normalise(full, ret);
+}

@@ -20,6 +20,14 @@ bool reference_valid(const char *text);
  */
 int reference_normalise(const char *text, char *ret);
 
+/*
+ * reference_pull - the name in full, as those have it who pull images
+ *
+ * A first part without a dot, a colon, and which is not "localhost", is no registry: the name is of
+ * docker.io, where one of a single word is below library/. Else as reference_normalise.
+ */
+int reference_pull(const char *text, char *ret);
+
 /* The 64 hex digits of the digest in a name in full; NULL: it has a tag. */
 const char *reference_digest(const char *ref);
 

@@ -25,13 +25,20 @@ static int user_change(struct err *err)
 {
 	const gid_t gid = CONFINE_UID;
 	const uid_t uid = CONFINE_UID;
+	const pid_t parent = getppid();
+	int death = 0;
 
 	if (geteuid() != 0)
 		return 0;
+	(void)prctl(PR_GET_PDEATHSIG, &death);
 	if (setgroups(0, NULL) < 0 && errno != EPERM)
 		return err_sys(err, errno, "drop the groups");
 	if ((setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) && errno != EINVAL)
 		return err_sys(err, errno, "become user %d", CONFINE_UID);
+	/* A change of user takes back what the caller asked for: that we die with it. */
+	(void)prctl(PR_SET_PDEATHSIG, death);
+	if (death && getppid() != parent)
+		return err_set(err, ESRCH, "who asked for it is gone");
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "images/fetch/manifest.h"
@@ -52,6 +53,20 @@ static int dir_make(int at, const char *name, uid_t owner, struct err *err)
 	return fd_take(&fd);
 }
 
+/* One that was killed, with its caller, may need a moment to be gone. */
+static int lock(int dir)
+{
+	enum { TRIES = 50 };
+	const struct timespec moment = { .tv_nsec = 20 * 1000 * 1000 };
+
+	for (int i = 0; i < TRIES; i++) {
+		if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		(void)nanosleep(&moment, NULL);
+	}
+	return -EBUSY;
+}
+
 int layout_open(const char *path, uid_t owner, struct layout *ret, struct err *err)
 {
 	own_fd dir = dir_make(AT_FDCWD, path, owner, err);
@@ -61,7 +76,7 @@ int layout_open(const char *path, uid_t owner, struct layout *ret, struct err *e
 	ret->dir = ret->blobs = -1;
 	if (sha256 < 0)
 		return err_wrap(err, "%s", path);
-	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
+	if (lock(dir) < 0)
 		return err_set(err, EBUSY, "%s: another one fetches into it", path);
 	ret->dir = fd_take(&dir);
 	ret->blobs = fd_take(&sha256);

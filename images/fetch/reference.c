@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "images/reference.h"
 #include "supervisor/base/str.h"
 
 enum { REPOSITORY_MAX = 255, TAG_MAX = 128, REGISTRY_MAX = 255 };
@@ -52,67 +53,42 @@ static bool tag_valid(const char *text)
 	       strspn(text, LOWER UPPER "_.-") == n;
 }
 
-/* HOST[:PORT]; an address of IPv6 stands in brackets. */
+/* HOST[:PORT] */
 static bool registry_valid(const char *text)
 {
-	size_t n = *text == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+	size_t n = strcspn(text, ":");
 	const char *port = text + n;
 
-	if (strlen(text) > REGISTRY_MAX || n == 0)
-		return false;
-	if (*text == '[' ? strspn(text + 1, "0123456789abcdefABCDEF:") != n - 2
-			 : strspn(text, LOWER UPPER ".-") != n)
-		return false;
-	return !*port || (*port == ':' && port[1] && strlen(port) <= 6 &&
-				 strspn(port + 1, "0123456789") == strlen(port + 1));
-}
-
-static bool is_registry(const char *first)
-{
-	return strpbrk(first, ".:") || strcmp(first, "localhost") == 0;
+	return n > 0 && n <= REGISTRY_MAX && strspn(text, LOWER UPPER ".-") == n &&
+	       (!*port || (port[1] && strlen(port) <= 6 &&
+				  strspn(port + 1, "0123456789") == strlen(port + 1)));
 }
 
 int reference_parse(struct arena *arena, const char *text, struct reference *ret, struct err *err)
 {
-	struct reference ref = { .registry = "docker.io" };
-	char *copy = arena_strdup(arena, text);
-	char *slash, *at, *colon;
+	struct reference ref = { 0 };
+	char full[REFERENCE_SIZE];
+	char *copy, *mark;
 
-	if (!copy)
+	if (reference_pull(text, full) < 0)
+		return err_set(err, EINVAL,
+			"\"%.200s\" is no name of an image: write [REGISTRY/]NAME[:TAG][@DIGEST]",
+			text);
+	ref.name = arena_strdup(arena, full);
+	copy = arena_strdup(arena, full);
+	if (!ref.name || !copy)
 		return err_sys(err, ENOMEM, "%s", text);
-	at = strchr(copy, '@');
-	if (at) {
-		*at = '\0';
-		ref.digest = at + 1;
-	}
-	slash = strchr(copy, '/');
-	if (slash) {
-		*slash = '\0';
-		if (is_registry(copy)) {
-			ref.registry = copy;
-			copy = slash + 1;
-		} else {
-			*slash = '/';
-		}
-	}
-	colon = strrchr(copy, ':');
-	if (colon) {
-		*colon = '\0';
-		ref.tag = colon + 1;
-	}
+	/* In full: a registry, and a tag or a digest. */
+	ref.registry = strsep(&copy, "/");
 	ref.repository = copy;
-	ref.host = ref.registry;
-	if (strcmp(ref.registry, "docker.io") == 0 ||
-		strcmp(ref.registry, "index.docker.io") == 0) {
-		ref.registry = "docker.io";
-		ref.host = "registry-1.docker.io";
-		if (!strchr(copy, '/'))
-			ref.repository = arena_printf(arena, "library/%s", copy);
-	}
-	if (!ref.tag && !ref.digest)
-		ref.tag = "latest";
-	if (!ref.repository)
-		return err_sys(err, ENOMEM, "%s", text);
+	mark = strchr(copy, '@');
+	if (mark)
+		ref.digest = mark + 1;
+	else if ((mark = strrchr(copy, ':')))
+		ref.tag = mark + 1;
+	if (mark)
+		*mark = '\0';
+	ref.host = strcmp(ref.registry, "docker.io") == 0 ? "registry-1.docker.io" : ref.registry;
 	if (!registry_valid(ref.registry))
 		return err_set(err, EINVAL, "%s: \"%s\" is no registry: write HOST[:PORT]", text,
 			ref.registry);
@@ -123,15 +99,6 @@ int reference_parse(struct arena *arena, const char *text, struct reference *ret
 			text, ref.repository);
 	if (ref.tag && !tag_valid(ref.tag))
 		return err_set(err, EINVAL, "%s: \"%s\" is no tag", text, ref.tag);
-	if (ref.digest && !digest_text_valid(ref.digest))
-		return err_set(err, EINVAL, "%s: \"%s\" is no digest: write sha256: and 64 digits",
-			text, ref.digest);
-	if (ref.digest)
-		ref.tag = NULL;
-	ref.name = arena_printf(arena, "%s/%s%s%s", ref.registry, ref.repository,
-		ref.digest ? "@" : ":", ref.digest ? ref.digest : ref.tag);
-	if (!ref.name)
-		return err_sys(err, ENOMEM, "%s", text);
 	*ret = ref;
 	return 0;
 }

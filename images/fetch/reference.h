@@ -17,8 +17,7 @@ struct reference {
 /*
  * reference_parse - "[REGISTRY/]REPOSITORY[:TAG][@DIGEST]"
  *
- * A first part without a dot, a colon, and which is not "localhost", is of docker.io, where a name of
- * one part is below library/. A digest wins over a tag. Strings are the arena's.
+ * As reference_pull has it in full. A digest wins over a tag. Strings are the arena's.
  * Fails: -EINVAL with words.
  */
 int reference_parse(struct arena *arena, const char *text, struct reference *ret, struct err *err);

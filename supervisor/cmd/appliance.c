@@ -100,17 +100,30 @@ static int entry_put(int file, const struct bundle_entry *entry, int dir, struct
 
 /* ---- making it -------------------------------------------------------------------------------------- */
 
-static const char *installed_worker(void)
+/* Beside our program file, or below ../libexec. */
+static const char *installed(const char *name)
 {
 	static char path[600];
 	const char *program = seal_program_path();
 	const char *slash = strrchr(program, '/');
 	int n = slash ? (int)(slash - program) : 0;
 
-	(void)snprintf(path, sizeof path, "%.*s/" WORKER, n, program);
+	(void)snprintf(path, sizeof path, "%.*s/%s", n, program, name);
 	if (access(path, X_OK) < 0)
-		(void)snprintf(path, sizeof path, "%.*s/../libexec/" WORKER, n, program);
+		(void)snprintf(path, sizeof path, "%.*s/../libexec/%s", n, program, name);
 	return path;
+}
+
+static const char *installed_worker(void)
+{
+	return installed(WORKER);
+}
+
+const char *appliance_fetch(void)
+{
+	const char *path = installed("berth-fetch");
+
+	return access(path, X_OK) < 0 ? NULL : path;
 }
 
 /* The worker of the payload, whose own bytes are compared by itself: it guards against damage. */

@@ -54,6 +54,11 @@ uint64_t client_image_memory(void)
 	return conf()->image_memory;
 }
 
+const struct strv *client_registry_mirrors(void)
+{
+	return &conf()->registry_mirrors;
+}
+
 const char *client_image_path(void)
 {
 	static char text[2048];

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "supervisor/base/err.h"
+#include "supervisor/base/str.h"
 
 struct client {
 	int sock;
@@ -24,6 +25,8 @@ const char *client_log_dir(void);
 const char *client_store_dir(void);
 /* ImageMemory=, bytes. */
 uint64_t client_image_memory(void);
+/* RegistryMirror=: "REGISTRY URL" each. */
+const struct strv *client_registry_mirrors(void);
 /* ImagePath=, with ":" between the directories. */
 const char *client_image_path(void);
 

@@ -295,6 +295,10 @@ static const struct {
 	{ "import", image_import,
 		"[--name NAME] [--ref NAME] [--platform OS/ARCH[/VARIANT]] [--json] FILE|DIR|-",
 		"take in an archive, a directory, a file system" },
+	{ "pull", image_pull,
+		"[--policy WHEN] [--authfile FILE] [--cert-dir DIR] [--tls-verify BOOL] "
+		"[--platform OS/ARCH[/VARIANT]] [-q] [--json] NAME",
+		"get an image from a registry" },
 	{ "ls", image_ls, "[-a] [--json]", "what is there" },
 	{ "inspect", image_inspect, "NAME…", "everything about an image, as JSON" },
 	{ "tag", image_tag, "[--json] NAME NEW-NAME", "give it a further name" },

@@ -32,6 +32,7 @@ struct image_source {
 	const char *which; /* one of several images in it, by its name there; NULL: the only one */
 	const char *name;  /* what it is called here; NULL: as in the source, or as the file */
 	const char *title; /* for the progress: "import site.tar" */
+	bool quiet;        /* says nothing but errors */
 	bool json;         /* progress and result as lines of JSON */
 };
 
@@ -47,6 +48,7 @@ int image_collect(const struct store *store, struct store_freed *ret, struct err
 
 /* The verbs: argv[0] is "berth image VERB". */
 int image_import(int argc, char **argv);
+int image_pull(int argc, char **argv);
 int image_ls(int argc, char **argv);
 int image_rm(int argc, char **argv);
 int image_tag(int argc, char **argv);

@@ -83,7 +83,8 @@ static void on_step(void *context, const struct work_step *step)
 {
 	struct taking *t = context;
 
-	progress_step(&t->progress, step);
+	if (!t->source->quiet)
+		progress_step(&t->progress, step);
 }
 
 static int worker_run(struct taking *t, const char *tmp, struct err *err)
@@ -151,7 +152,7 @@ static int bring_in(struct taking *t, struct err *err)
 		store_tmp_remove(t->store, tmp);
 		return r;
 	}
-	progress_step(&t->progress, &last);
+	on_step(t, &last);
 	r = store_commit(t->store, tmp, t->import.id, err);
 	return r < 0 ? r : store_load(t->store->path, t->import.id, &t->image, err);
 }
@@ -299,7 +300,7 @@ int image_take_in(const struct store *store, const struct image_source *source)
 			(void)cmd_fail(CMD_OK, "%s: it is in; %s", source->title, err.text);
 		if (source->json)
 			tell_programs(&t, &freed);
-		else
+		else if (!source->quiet)
 			tell_people(&t, &freed);
 	}
 	free(t.import.names);

@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# Images out of a registry: `berth image pull`, and containers that start from what it got. What can go
+# wrong on the way is tests/suite/27-pull's. Cost: 10 s.
+load ../lib/system
+
+prepare() {
+	[ -x "$O/berth-fetch" ] || skip "berth-fetch is not built"
+	need_root_fs busybox
+	registry &
+	REGISTRY=$!
+	wait_until 10 test -s "$BATS_TEST_TMPDIR/port"
+	HOST=127.0.0.1:$(<"$BATS_TEST_TMPDIR/port")
+	echo "RegistryMirror=registry.invalid http://$HOST" >>"$UNITS/berth.conf"
+}
+
+finish() {
+	[ -z "${REGISTRY:-}" ] || kill "$REGISTRY" 2>/dev/null || true
+}
+
+# Our registry, in which busybox lies as x/box:1 and x/box:2 (which has /two); a request writes a line.
+registry() {
+	exec 3>&- 4>&-
+	exec env PYTHONPATH="$REPO/tests/lib" python3 - "$ROOTS/busybox" "$BATS_TEST_TMPDIR" <<-'EOT'
+		import gzip, io, os, sys, tarfile, time
+		from registry import Image, OCI, Registry, compact, digest
+		root, here = sys.argv[1:]
+		def layer(*add):
+		    out = io.BytesIO()
+		    with tarfile.open(fileobj=out, mode="w") as tar:
+		        for name, path in add:
+		            tar.add(path, name)
+		    return out.getvalue()
+		def image(*tars):
+		    made = Image()
+		    made.config = compact({"os": "linux", "architecture": os.uname().machine.replace(
+		        "x86_64", "amd64").replace("aarch64", "arm64"), "config": {"Cmd": ["sleep", "1000"]},
+		        "rootfs": {"type": "layers", "diff_ids": [digest(t) for t in tars]}})
+		    made.blobs.clear()
+		    made.manifest["config"] = made.add(made.config, OCI + "config.v1+json")
+		    made.manifest["layers"] = [made.add(gzip.compress(t, 1), OCI + "layer.v1.tar+gzip")
+		                               for t in tars]
+		    return made
+		box, two = layer((".", root)), layer(("two", "/etc/hostname"))
+		server = Registry()
+		server.put(image(box), "x/box", "1")
+		server.put(image(box, two), "x/box", "2")
+		server.put(image(box), "x/moving", "latest")
+		def hook(handler, path):
+		    open(here + "/requests", "a").write(path + "\n")
+		    if os.path.exists(here + "/moved"):
+		        server.put(image(box, two), "x/moving", "latest")
+		    while os.path.exists(here + "/hold") and "/blobs/" in path:
+		        time.sleep(0.02)
+		    return False
+		server.hook = hook
+		open(here + "/port", "w").write(str(server.server_address[1]))
+		time.sleep(1000)
+	EOT
+}
+
+requests() { cat "$BATS_TEST_TMPDIR/requests" 2>/dev/null | wc -l; }
+pull() { berth image pull "$@"; }
+
+@test "an image is pulled, by its mirror, and a container starts from it" {
+	run -0 pull registry.invalid/x/box:1
+	has "registry.invalid/x/box:1: "
+	unit web.container <<-EOT
+		[Container]
+		Image=registry.invalid/x/box:1
+		Network=none
+		StopSignal=SIGKILL
+		[Install]
+		WantedBy=default.target
+	EOT
+	start_supervise
+	wait_for ready web
+	[ -z "$(ls "$STATE/store/tmp")" ]
+}
+
+@test "what is there is not fetched again, and what has changed is" {
+	run -0 pull registry.invalid/x/moving
+	before=$(requests)
+	run -0 pull registry.invalid/x/moving
+	has ", as before"
+	[ "$(requests)" = $((before + 1)) ]
+	run -0 pull --policy missing registry.invalid/x/moving
+	[ "$(requests)" = $((before + 1)) ]
+	touch "$BATS_TEST_TMPDIR/moved"
+	run -0 pull --json registry.invalid/x/moving
+	[ "$(jq -r '.names[0].previous | length' <<<"${lines[-1]}")" = 64 ]
+	# Of the two layers there was one.
+	run -0 berth image verify registry.invalid/x/moving
+}
+
+@test "policies, when the registry is not there" {
+	run -1 pull --policy never registry.invalid/x/box:1
+	has "is never to be pulled"
+	run -0 pull registry.invalid/x/box:1
+	kill "$REGISTRY"
+	wait_until 5 gone "$REGISTRY"
+	run -0 pull --policy missing registry.invalid/x/box:1
+	run -0 pull --policy never registry.invalid/x/box:1
+	run -0 pull --policy newer registry.invalid/x/box:1
+	has "what is there stays"
+	run -1 pull registry.invalid/x/box:1
+	has "does not resolve"
+	run -1 pull --policy missing registry.invalid/x/box:2
+	has "no connection"
+	[ -z "$(ls "$STATE/store/tmp")" ]
+	run -2 pull --policy sometimes registry.invalid/x/box:1
+	run -1 pull "../x"
+	has "is not the name of an image"
+}
+
+@test "without berth-fetch it is said, and all else works" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cp "$O/berth" "$O/berth-worker" "$BATS_TEST_TMPDIR/bin/"
+	BERTH=$BATS_TEST_TMPDIR/bin/berth
+	run -1 pull registry.invalid/x/box:1
+	has "berth-fetch is neither beside berth nor in ../libexec"
+	run -0 berth image import --name box "$ROOTS/busybox"
+	run -0 pull --policy missing localhost/box
+}
+
+@test "killed at any point, the next pull brings it whole" {
+	for ms in 5 15 30 50 80 120; do
+		timeout -s KILL "$(printf '0.%03d' "$ms")" "$BERTH" --config "$UNITS" image pull -q \
+			registry.invalid/x/box:2 || true
+	done
+	run -0 pull --policy missing registry.invalid/x/box:2
+	run -0 berth image verify registry.invalid/x/box:2
+	[ -z "$(ls "$STATE/store/tmp")" ]
+}
