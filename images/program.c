@@ -74,33 +74,85 @@ static bool in_use(const char *dir)
 	return found;
 }
 
-/* NAME-TAG of this bundle, whatever its tag. */
-static bool is_content_of(const char *name, const char *bundle)
+/* Of NAME-TAG the length of NAME; 0: another kind of file. */
+static size_t bundle_length(const char *content)
 {
-	const char *tag = str_starts(name, bundle) ? name + strlen(bundle) : "";
+	size_t n = strlen(content);
+	const char *tag = n > TAG_LENGTH + 1 ? content + n - TAG_LENGTH : "";
 
-	return *tag == '-' && strlen(tag + 1) == TAG_LENGTH &&
-	       strspn(tag + 1, "0123456789abcdef") == TAG_LENGTH;
+	if (strlen(tag) != TAG_LENGTH || tag[-1] != '-' ||
+		strspn(tag, "0123456789abcdef") != TAG_LENGTH)
+		return 0;
+	return n - TAG_LENGTH - 1;
 }
 
-static void stale_remove(const struct place *place, const char *bundle, const char *kept)
+typedef bool unwanted_fn(const char *bundle, const char *content, const void *data);
+
+/* Removes the contents that are not wanted and not run from. */
+static void contents_remove(const struct place *place, unwanted_fn *unwanted, const void *data)
 {
 	own_fd copy = openat(place->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
-	char path[512];
 
 	if (!list)
 		return;
 	(void)fd_take(&copy); /* list has it */
 	while ((entry = readdir(list))) {
-		if (!is_content_of(entry->d_name, bundle) || strcmp(entry->d_name, kept) == 0)
+		size_t n = bundle_length(entry->d_name);
+		char bundle[NAME_SIZE];
+		char path[512];
+
+		if (n == 0 || n >= sizeof bundle)
 			continue;
+		(void)snprintf(bundle, sizeof bundle, "%.*s", (int)n, entry->d_name);
 		(void)snprintf(path, sizeof path, "%s/%.200s", place->path, entry->d_name);
-		if (!in_use(path))
+		if (unwanted(bundle, entry->d_name, data) && !in_use(path))
 			(void)path_remove_tree(place->dir, entry->d_name);
 	}
 	(void)closedir(list);
+}
+
+/* What is kept of one bundle. */
+struct kept {
+	const char *bundle, *content;
+};
+
+static bool is_older(const char *bundle, const char *content, const void *data)
+{
+	const struct kept *kept = data;
+
+	return strcmp(bundle, kept->bundle) == 0 && strcmp(content, kept->content) != 0;
+}
+
+struct naming {
+	bool (*is_named)(const char *bundle, const void *data);
+	const void *data;
+};
+
+static bool is_forgotten(const char *bundle, const char *content, const void *data)
+{
+	const struct naming *naming = data;
+
+	(void)content;
+	return !naming->is_named(bundle, naming->data);
+}
+
+void program_forget(const char *state_dir, const char *run_dir,
+	bool (*is_named)(const char *bundle, const void *data), const void *data)
+{
+	const struct naming naming = { is_named, data };
+	const char *const parents[] = { state_dir, run_dir };
+
+	for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++) {
+		struct place place;
+
+		(void)snprintf(place.path, sizeof place.path, "%.240s/bundles", parents[i]);
+		place.dir = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (place.dir >= 0)
+			contents_remove(&place, is_forgotten, &naming);
+		fd_close(&place.dir);
+	}
 }
 
 /* ---- extracting ------------------------------------------------------------------------------------ */
@@ -172,7 +224,7 @@ static int extract_at(const struct program_spec *spec, const struct place *place
 		if (r < 0)
 			return r;
 	}
-	stale_remove(place, spec->bundle, content);
+	contents_remove(place, is_older, &(const struct kept){ spec->bundle, content });
 	if ((size_t)snprintf(ret, size, "%s/%s", where, spec->file) >= size)
 		return err_sys(err, ENAMETOOLONG, "%s/%s", where, spec->file);
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef BERTH_IMAGES_PROGRAM_H
 #define BERTH_IMAGES_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "images/program_spec.h"
@@ -24,5 +25,10 @@
  */
 int program_prepare(const struct program_spec *spec, const char *state_dir, const char *run_dir,
 	const char *worker, char *ret, size_t size, struct err *err);
+
+/* Removes what was extracted of bundles that nobody names any more, but for what a process runs from.
+ * Blocks: on the disk. */
+void program_forget(const char *state_dir, const char *run_dir,
+	bool (*is_named)(const char *bundle, const void *data), const void *data);
 
 #endif

@@ -1,13 +1,15 @@
 /*
  * What the supervisor and the store of images have to do with each other: it notes which images its
  * units start from, so that nobody removes them, and removes what a dead writer left. The store's own
- * verbs work without it.
+ * verbs work without it. And what was extracted of bundles that are gone from the configuration goes.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "images/program.h"
 #include "images/store.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/log.h"
@@ -60,12 +62,52 @@ static void was_swept(struct supervisor *sv, int r, const struct err *err, void 
 		log_warning("clear the store of images: %s", err->text);
 }
 
+static bool is_named(const char *bundle, const void *data)
+{
+	const struct unit_set *set = data;
+
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct container_spec *spec = set->units[i].spec;
+
+		if (spec && spec->program.bundle && strcmp(spec->program.bundle, bundle) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int sweep_bundles(const void *data, struct err *err)
+{
+	const struct supervisor *sv = data;
+
+	(void)err;
+	program_forget(sv->env.state_dir, sv->env.run_dir, is_named, sv->set);
+	return 0;
+}
+
+/* A process only where there may be work for it. */
+static void bundles_begin(struct supervisor *sv)
+{
+	const char *const parents[] = { sv->env.state_dir, sv->env.run_dir };
+	struct err err = { 0 };
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++) {
+		char path[300];
+
+		(void)snprintf(path, sizeof path, "%.280s/bundles", parents[i]);
+		any |= access(path, F_OK) == 0;
+	}
+	if (any && job_start(sv, "clear bundles away", sweep_bundles, NULL, sv, &err) < 0)
+		log_warning("clear bundles away: %s", err.text);
+}
+
 void images_begin(struct supervisor *sv)
 {
 	struct store store = STORE_NONE;
 	struct err err = { 0 };
 	int r = note(sv);
 
+	bundles_begin(sv);
 	if (r < 0)
 		supervisor_note(sv, "images that units need may be removed: write %s/images: %s",
 			sv->env.run_dir, strerror(-r));

@@ -276,6 +276,14 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	[ "$(contents | wc -l)" = 1 ]
 	[ "$(contents)" != "$old" ]
 	berth logs tool | grep -qx two
+	# The next file does without.
+	end_supervise
+	rm "$UNITS/tool.service"
+	"$PACKER" --config "$UNITS" pack -o "$MADE/next"
+	mv "$MADE/next" "$FILE"
+	start_supervise
+	nothing_is_kept() { [ -z "$(contents)" ]; }
+	wait_until 5 nothing_is_kept
 }
 
 @test "a state directory that cannot be written or executed leaves RunDir, or memory" {
