@@ -63,6 +63,8 @@ static const struct verb verbs[] = {
 		"this file by another" },
 	{ "image", cmd_image, "VERB [OPTION…]",
 		"the store of images: import, ls, inspect, tag, rollback, rm, gc, verify, df" },
+	{ "volume", cmd_volume, "ls|inspect|create|rm|prune [OPTION…] [NAME…]",
+		"the volumes: list, tell all of one, make, remove, remove what no unit names" },
 	{ "metrics", cmd_metrics, "", "the units in numbers, in Prometheus' text format" },
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },

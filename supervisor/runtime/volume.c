@@ -284,6 +284,31 @@ int volume_ensure(
 	return fd_take(&fd);
 }
 
+int volume_remove(const char *path, struct err *err)
+{
+	const char *name = strrchr(path, '/') + 1;
+	own_fd dir = open_parent(path, name, err);
+	own_fd fd = -1;
+	char trash[256];
+	int r;
+
+	if (dir < 0)
+		return dir;
+	(void)snprintf(trash, sizeof trash, ".%.240s.trash", name);
+	r = path_remove_tree(dir, trash);
+	if (r < 0)
+		return err_sys(err, -r, "remove %s, which is left of another removal", trash);
+	fd = path_open_child(dir, name, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return err_sys(err, -fd, "open the volume %s", name);
+	if (lock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, EBUSY, "a container is being made of the volume %s", name);
+	if (renameat(dir, name, dir, trash) < 0 || fsync(dir) < 0)
+		return err_sys(err, errno, "remove the volume %s", name);
+	r = path_remove_tree(dir, trash);
+	return r < 0 ? err_sys(err, -r, "remove what was in the volume %s", name) : 0;
+}
+
 /* ".NAME.new" of a builder, ".NAME.trash" of a removal: all names of volumes begin otherwise. */
 static bool is_leaving(const char *name)
 {

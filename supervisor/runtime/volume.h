@@ -26,6 +26,15 @@ int volume_ensure(
  * under another name beside it, synced, renamed. rootfd may be -1 without copy_up. */
 int volume_make(const struct mount_spec *mount, int rootfd, struct err *err);
 
+/*
+ * volume_remove - a volume and all that is in it goes
+ *
+ * Renamed first, so that at every instruction it is there wholly or not at all; what is left of a
+ * removal that was cut off is not a volume, and volume_sweep takes it.
+ * Fails: -EBUSY when a container is being made of it; -ENOENT; with words.
+ */
+int volume_remove(const char *path, struct err *err);
+
 /* volume_sweep - what builders and removals that were cut off have left in the directory of the volumes
  * is removed; what somebody is still at is left alone. 0, also when there is no such directory. */
 int volume_sweep(const char *volumes, struct err *err);

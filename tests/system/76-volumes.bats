@@ -39,7 +39,7 @@ container() {
 }
 within() { berth exec "$@"; }
 canary_lives() { [ "$(cat "$CANARY/file")" = canary ] && [ "$(stat -c %u:%g "$CANARY" "$CANARY/file" | sort -u)" = 0:0 ]; }
-volumes_whole() { [ -z "$(find "$VOLUMES" -name '.*.new' -o -name '.berth-copy*')" ]; }
+volumes_whole() { [ -z "$(find "$VOLUMES" -name '.*.new' -o -name '.berth-copy*' -o -name '.*.trash')" ]; }
 
 @test "a new volume is filled from the image, with owners and modes, and shared" {
 	container first Volume=data:/srv
@@ -247,7 +247,7 @@ not_mounted() { ! mounted "$1"; }
 	disk=$BATS_TEST_TMPDIR/disk
 	ext4 "$disk"
 	mnt=/tmp/m$BATS_TEST_NUMBER
-	mount_unit $mnt/a-b What="$disk" Type=ext4 Options=noatime,nofail,x-systemd.device-timeout=5 DirectoryMode=0700
+	mount_unit "$mnt/a-b" What="$disk" Type=ext4 Options=noatime,nofail,x-systemd.device-timeout=5 DirectoryMode=0700
 	container web "Volume=$mnt/a-b:/srv" Volume=named:/named
 	run -0 berth check
 	has '0 errors'
@@ -255,22 +255,22 @@ not_mounted() { ! mounted "$1"; }
 	wait_for ready web
 	name=${MOUNT//\\/_}
 	wait_for ready "$name"
-	mounted $mnt/a-b
-	[ "$(stat -c %a $mnt)" = 700 ]
+	mounted "$mnt/a-b"
+	[ "$(stat -c %a "$mnt")" = 700 ]
 	grep -q "$mnt/a-b .*noatime.* - ext4 /dev/loop" /proc/self/mountinfo
 	within web sh -c 'echo kept >/srv/file'
-	[ "$(cat $mnt/a-b/file)" = kept ]
+	[ "$(cat "$mnt/a-b/file")" = kept ]
 	run berth status "$MOUNT"
 	has ready
 	# It is in use: a stop of the mount stops who needs it first.
 	pid=$(pid_of "$name")
 	kill_supervise
-	mounted $mnt/a-b
+	mounted "$mnt/a-b"
 	start_supervise
 	[ "$(pid_of "$name")" = "$pid" ]
 	[ "$(state_of "$name")" = ready ]
 	berth stop "$MOUNT"
-	not_mounted $mnt/a-b
+	not_mounted "$mnt/a-b"
 	[ "$(state_of web)" = inactive ]
 	# Restart: it is the same file system.
 	berth start web
@@ -278,21 +278,22 @@ not_mounted() { ! mounted "$1"; }
 	# Killed: what is mounted already is taken as it is.
 	kill -KILL "$(pid_of "$name")"
 	wait_for failed "$name"
-	mounted $mnt/a-b
+	mounted "$mnt/a-b"
 	berth start "$MOUNT"
 	wait_for ready "$name"
 	# Unmounted by somebody else: it is seen, and said.
 	berth stop web
-	umount $mnt/a-b
+	umount "$mnt/a-b"
 	wait_for failed "$name"
 	run berth why "$MOUNT"
 	has 'not mounted any more: somebody else unmounted it'
 	berth start web
-	mounted $mnt/a-b
+	mounted "$mnt/a-b"
 	stop_supervise
-	not_mounted $mnt/a-b
-	[ -z "$(losetup -n -O BACK-FILE | grep -F "$disk")" ]
-	rm -r $mnt
+	not_mounted "$mnt/a-b"
+	run losetup -n -O BACK-FILE
+	[[ $output != *"$disk"* ]]
+	rm -r "$mnt"
 }
 
 @test "a volume on a device: tmpfs, a labelled ext4, a directory, for two containers" {
@@ -337,42 +338,42 @@ not_mounted() { ! mounted "$1"; }
 @test "mounts come one after the other, and go in reverse" {
 	mnt=/tmp/m$BATS_TEST_NUMBER
 	ext4 "$BATS_TEST_TMPDIR/disk"
-	mount_unit $mnt/low What="$BATS_TEST_TMPDIR/disk" DirectoryMode=0755
-	mount_unit $mnt/low/high What=tmpfs Type=tmpfs
+	mount_unit "$mnt/low" What="$BATS_TEST_TMPDIR/disk" DirectoryMode=0755
+	mount_unit "$mnt/low/high" What=tmpfs Type=tmpfs
 	mkdir -p "$BATS_TEST_TMPDIR/src"
-	mount_unit $mnt/bound What=$mnt/low/high Options=bind,ro
+	mount_unit "$mnt/bound" What="$mnt/low/high" Options=bind,ro
 	printf '[Install]\nWantedBy=local-fs.target\n' >>"$UNITS/$MOUNT"
-	printf '[Unit]\nRequiresMountsFor=%s/bound/x\n[Service]\nExecStart=/bin/sleep 1000000\n[Install]\nWantedBy=default.target\n' $mnt |
+	printf '[Unit]\nRequiresMountsFor=%s/bound/x\n[Service]\nExecStart=/bin/sleep 1000000\n[Install]\nWantedBy=default.target\n' "$mnt" |
 		unit native.service
 	start_supervise
 	wait_for ready native
-	[ "$(awk -v m=$mnt 'index($5, m) == 1 { printf "%s ", $5 }' /proc/self/mountinfo)" = "$mnt/low $mnt/low/high $mnt/bound " ]
-	run touch $mnt/bound/file
+	[ "$(awk -v m="$mnt" 'index($5, m) == 1 { printf "%s ", $5 }' /proc/self/mountinfo)" = "$mnt/low $mnt/low/high $mnt/bound " ]
+	run touch "$mnt/bound/file"
 	has 'Read-only'
 	stop_supervise
-	! grep -q " $mnt" /proc/self/mountinfo
-	rm -r $mnt
+	run ! grep -q " $mnt" /proc/self/mountinfo
+	rm -r "$mnt"
 }
 
 @test "what cannot be mounted has words, and holds up nobody else" {
 	mnt=/tmp/m$BATS_TEST_NUMBER
-	mkdir -p $mnt/other $mnt/link-to
-	ln -s link-to $mnt/link
-	mount_unit $mnt/absent What=/dev/disk/by-label/nowhere TimeoutSec=1
+	mkdir -p "$mnt/other" "$mnt/link-to"
+	ln -s link-to "$mnt/link"
+	mount_unit "$mnt/absent" What=/dev/disk/by-label/nowhere TimeoutSec=1
 	absent=$MOUNT
 	container needs "Volume=$mnt/absent/x:/x"
 	echo garbage >"$BATS_TEST_TMPDIR/garbage"
-	mount_unit $mnt/bad What="$BATS_TEST_TMPDIR/garbage"
+	mount_unit "$mnt/bad" What="$BATS_TEST_TMPDIR/garbage"
 	bad=$MOUNT
-	mount_unit $mnt/link/in What=tmpfs Type=tmpfs
+	mount_unit "$mnt/link/in" What=tmpfs Type=tmpfs
 	link=$MOUNT
-	mount -t tmpfs other $mnt/other
+	mount -t tmpfs other "$mnt/other"
 	ext4 "$BATS_TEST_TMPDIR/disk"
-	mount_unit $mnt/other What="$BATS_TEST_TMPDIR/disk"
+	mount_unit "$mnt/other" What="$BATS_TEST_TMPDIR/disk"
 	other=$MOUNT
-	mount_unit $mnt/opt What=tmpfs Type=tmpfs Options=nosuchoption
+	mount_unit "$mnt/opt" What=tmpfs Type=tmpfs Options=nosuchoption
 	opt=$MOUNT
-	mount_unit $mnt/sloppy What=tmpfs Type=tmpfs Options=nosuchoption SloppyOptions=yes
+	mount_unit "$mnt/sloppy" What=tmpfs Type=tmpfs Options=nosuchoption SloppyOptions=yes
 	sloppy=$MOUNT
 	for unit in "$bad" "$link" "$other" "$opt" "$sloppy"; do printf '[Install]\nWantedBy=local-fs.target\n' >>"$UNITS/$unit"; done
 	container well
@@ -403,14 +404,14 @@ not_mounted() { ! mounted "$1"; }
 	stop_supervise
 	start_supervise
 	wait_for ready "$sloppy"
-	cd $mnt/sloppy
+	cd "$mnt/sloppy"
 	berth stop "$sloppy"
 	run berth why "$sloppy"
 	has 'stays mounted: it was in use'
 	cd /
-	umount $mnt/sloppy $mnt/other
+	umount "$mnt/sloppy" "$mnt/other"
 	stop_supervise
-	rm -r $mnt
+	rm -r "$mnt"
 }
 
 # A server of FUSE that never answers, and a mount.TYPE that never ends.
@@ -418,11 +419,11 @@ not_mounted() { ! mounted "$1"; }
 	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
 	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
 	mnt=/tmp/m$BATS_TEST_NUMBER
-	mkdir -p $mnt "$BATS_TEST_TMPDIR/dead"
+	mkdir -p "$mnt" "$BATS_TEST_TMPDIR/dead"
 	"$O/tests/hang" "$BATS_TEST_TMPDIR/dead" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
 	HANG=$!
 	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
-	mount_unit $mnt/hung What="$BATS_TEST_TMPDIR/dead/data" Options=bind TimeoutSec=1
+	mount_unit "$mnt/hung" What="$BATS_TEST_TMPDIR/dead/data" Options=bind TimeoutSec=1
 	hung=$MOUNT
 	container needs "Volume=$mnt/hung/x:/x"
 	container well
@@ -442,5 +443,86 @@ not_mounted() { ! mounted "$1"; }
 	HANG=
 	wait_for failed "$hung" 15
 	stop_supervise
-	rm -r $mnt
+	rm -r "$mnt"
+}
+
+# ---- berth volume -------------------------------------------------------------------------------
+
+of_volume() { berth volume inspect "$1" | jq -r ".[0].$2"; }
+
+@test "berth volume lists, makes and removes, and never what is in use or not meant" {
+	echo '{"config":{"Volumes":{"/own":{}}}}' >"$IMAGE.image.json"
+	printf '[Volume]\nLabel=site=north\n' | unit data.volume
+	printf '[Volume]\nDevice=tmpfs\nType=tmpfs\nOptions=size=1m\n' | unit mem.volume
+	container web Volume=data.volume:/srv Volume=mem.volume:/mem Volume='odd name:/odd'
+	run -1 berth check
+	sed -i 's/odd name/odd-name/' "$UNITS/web.container"
+	berth volume create spare --uid 70 --mode 0700
+	berth volume create forgotten
+	[ "$(stat -c %u:%a "$VOLUMES/spare")" = 70:700 ]
+	run -1 berth volume create spare
+	has 'spare is there already'
+	run -1 berth volume create ../up
+	has 'is not a name'
+	run -0 berth volume ls
+	has 'data'
+	has 'not made yet'
+	start_supervise
+	wait_for ready web
+	[ "$(of_volume data.volume in_use)" = true ]
+	[ "$(of_volume data user)" = web ]
+	[ "$(of_volume data labels.site)" = north ]
+	[ "$(of_volume data named_by[0])" = web.container ]
+	[ "$(of_volume mem mounted)" = true ]
+	[ "$(of_volume mem device.type)" = tmpfs ]
+	[ "$(berth volume ls --json | jq -r '.[] | select(.kind == "anonymous") | .named_by[0]')" = web.container ]
+	run -1 berth volume rm --force data
+	has 'data is in use by web (process'
+	[ -f "$VOLUMES/data/file" ]
+	run -4 berth volume rm nothing
+	has 'there is no volume nothing'
+
+	# A container of nobody's: the kernel knows.
+	berth stop web
+	run -1 berth volume rm mem
+	has 'mem is mounted: stop it first'
+	unshare -m sh -c "mount --bind $VOLUMES/spare /mnt && exec sleep 1000000" 3>&- 4>&- &
+	other=$!
+	wait_until 5 grep -qs " /mnt " /proc/$other/mountinfo
+	run -1 berth volume rm --force spare
+	has 'spare is in use by sleep'
+	run -1 berth volume prune </dev/null
+	has 'no unit names these volumes'
+	has forgotten
+	[[ "$output" != *"  spare"* ]]
+	[[ "$output" != *"  data"* ]]
+	kill -KILL $other
+	wait $other 2>/dev/null || true
+
+	run -1 berth volume rm data </dev/null
+	has 'data is not empty: with --force'
+	[ -f "$VOLUMES/data/file" ]
+	berth volume rm --force data
+	[ ! -e "$VOLUMES/data" ]
+	echo x >"$VOLUMES/forgotten/x"
+	run -0 berth volume prune --force --json
+	[ "$(jq -rc <<<"$output")" = '["forgotten","spare"]' ]
+	[ "$(find "$VOLUMES" -mindepth 1 -maxdepth 1 -name 'web-anon-*' | wc -l)" = 1 ]
+	# What a removal that was cut off has left is no volume, and goes at the next start.
+	mkdir -p "$VOLUMES/.data.trash/x" "$VOLUMES/.data.new/x"
+	run -0 berth volume ls
+	[[ "$output" != *trash* ]]
+	berth start web
+	[ "$(within web cat /srv/file)" = one ]
+	kill_supervise
+	start_supervise
+	wait_until 5 volumes_whole
+	echo 'Memroy=1' >>"$UNITS/web.container"
+	run -1 berth volume prune --force
+	has 'the configuration has errors'
+	run -2 berth volume
+	has 'usage: berth volume'
+	run -2 berth volume rm
+	has 'a name is expected'
+	sed -i /Memroy/d "$UNITS/web.container"
 }
