@@ -110,6 +110,9 @@ int netns_remove(const char *pin);
  *        detection: they are leased), or, on failure, none of those it made.
  */
 int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
+/* Are the outer ends of all pairs on their bridges? A macvlan or ipvlan has none, and counts as there:
+ * nobody outside can take it away. 1, 0, or -errno. */
+int net_is_attached(const struct net_iface *ifaces, size_t n, struct err *err);
 /* Removes the host ends (17 ms each: never from the loop). Missing ones are fine. */
 int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
 /*

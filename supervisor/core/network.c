@@ -61,18 +61,63 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	return r;
 }
 
+static bool is_declared(const char *ifname, const char *alias, void *data)
+{
+	const struct supervisor *sv = data;
+
+	(void)alias;
+	for (size_t i = 0; i < sv->set->nbridges; i++)
+		if (strcmp(sv->set->bridges[i]->ifname, ifname) == 0)
+			return true;
+	for (size_t i = 0; i < sv->nservices; i++) {
+		const struct net_spec *net = &sv->services[i].unit->spec->net;
+
+		for (size_t k = 0; k < net->nifaces; k++)
+			if (strcmp(net->ifaces[k].host_ifname, ifname) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* A container that runs and has lost its links gets them back; all others are left as they are. */
+static void reattach(const struct service *s)
+{
+	const struct net_spec *net = &s->unit->spec->net;
+	struct err err = { 0 };
+	char path[512];
+	own_fd fd = -1;
+	int r = net_is_attached(net->ifaces, net->nifaces, &err);
+
+	if (r > 0)
+		return;
+	(void)snprintf(path, sizeof path, "%s/pin/%s.net", s->sv->env.run_dir, s->unit->spec->name);
+	fd = netns_open(path, &err);
+	if (fd == -ENOENT)
+		return;
+	r = fd < 0 ? fd : net_attach(fd, net->ifaces, net->nifaces, &err);
+	if (r < 0)
+		log_error("%s: cannot be attached again: %s", s->unit->stem, err.text);
+}
+
 static int set_up(const void *data, struct err *err)
 {
 	const struct supervisor *sv = data;
 	const struct unit_set *set = sv->set;
+	int r = 0;
 
+	/* First, for a bridge of an older definition may have the subnet of a new one. */
+	(void)net_prune(sv->env.instance, is_declared, (void *)(size_t)data, NULL);
 	for (size_t i = 0; i < set->nbridges; i++) {
-		int r = net_bridge_ensure(sv->env.instance, set->bridges[i], err);
-
+		r = net_bridge_ensure(sv->env.instance, set->bridges[i], err);
 		if (r < 0)
 			return err_wrap(err, "network %s", set->bridges[i]->name);
 	}
-	return apply_rules(sv, err);
+	r = apply_rules(sv, err);
+	for (size_t i = 0; r >= 0 && i < sv->nservices; i++)
+		if (sv->services[i].m.state != SERVICE_STARTING &&
+			machine_alive(&sv->services[i].m) && network_needed(&sv->services[i]))
+			reattach(&sv->services[i]);
+	return r;
 }
 
 static void was_set_up(struct supervisor *sv, int r, const struct err *err, void *data)
@@ -107,6 +152,7 @@ void network_begin(struct supervisor *sv)
 
 	sv->network = NETWORK_WORKING;
 	netwatch_begin(sv);
+	linkwatch_begin(sv);
 	if (job_start(sv, "set up the network", set_up, was_set_up, sv, &err) < 0)
 		was_set_up(sv, -err.code, &err, NULL);
 }
@@ -163,24 +209,6 @@ void network_release(struct service *s)
 }
 
 /* ---- what is not declared any more ------------------------------------------------------------ */
-
-static bool is_declared(const char *ifname, const char *alias, void *data)
-{
-	const struct supervisor *sv = data;
-
-	(void)alias;
-	for (size_t i = 0; i < sv->set->nbridges; i++)
-		if (strcmp(sv->set->bridges[i]->ifname, ifname) == 0)
-			return true;
-	for (size_t i = 0; i < sv->nservices; i++) {
-		const struct net_spec *net = &sv->services[i].unit->spec->net;
-
-		for (size_t k = 0; k < net->nifaces; k++)
-			if (strcmp(net->ifaces[k].host_ifname, ifname) == 0)
-				return true;
-	}
-	return false;
-}
 
 static bool is_never_declared(const char *ifname, const char *alias, void *data)
 {

@@ -349,6 +349,7 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
 	sv->tree.fd = -1;
 	sv->env.workers_fd = -1;
 	sv->shutdown_timer = (struct loop_timer){ .fn = supervisor_on_shutdown_timer, .data = sv };
+	sv->links_fd = -1;
 	sv->slot_timer = (struct loop_timer){ .fn = supervisor_on_slot_timer, .data = sv };
 	sv->slots = processors > SLOTS_MIN ? (size_t)processors : SLOTS_MIN;
 	return sv;
@@ -442,8 +443,10 @@ void supervisor_close(struct supervisor *sv)
 		return;
 	stopped = sv->shutdown >= SHUTDOWN_STOP;
 	jobs_done(sv);
-	if (sv->loop)
+	if (sv->loop) {
 		netwatch_end(sv);
+		linkwatch_end(sv);
+	}
 	execs_done(sv);
 	for (size_t i = 0; i < sv->nservices; i++)
 		service_done(&sv->services[i]);

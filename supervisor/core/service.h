@@ -121,6 +121,8 @@ struct supervisor {
 	int32_t *by_unit; /* unit index -> index of the service, or -1 */
 
 	enum network_state network;
+	int links_fd; /* of linkwatch.c; -1: closed */
+	loop_id links_id;
 	struct job *jobs;
 	struct exec *execs;
 	enum shutdown_kind shutdown;
@@ -252,6 +254,9 @@ void network_take_up(struct supervisor *sv);
 void network_release(struct service *s);
 /* Links of definitions that are gone, by a worker. */
 void network_prune(struct supervisor *sv);
+/* linkwatch.c: bridges and links that somebody else deletes are told of and made again. */
+void linkwatch_begin(struct supervisor *sv);
+void linkwatch_end(struct supervisor *sv);
 /* After the last stop: nothing of ours is left. Blocks. */
 void network_remove(struct supervisor *sv);
 

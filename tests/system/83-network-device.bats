@@ -61,6 +61,8 @@ clean() { stop_supervise && ip link del cable0; }
 	berth restart r
 	wait_for ready r
 	look r 'any(.ifname == "wan")'
+	run grep somebody "$BATS_TEST_TMPDIR/supervise.log"
+	[ "$status" -ne 0 ]
 	stop_supervise
 	home
 	ip link del cable0

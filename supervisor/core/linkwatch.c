@@ -1,0 +1,100 @@
+/* Links of ours that another program deletes: seen, told, and made again. */
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "netns/linkwatch.h"
+#include "netns/net.h"
+#include "supervisor/base/log.h"
+#include "supervisor/base/own.h"
+#include "supervisor/core/service.h"
+
+/* Of a container that is not on its way up: there its preparer makes and deletes links. */
+static bool is_settled(const struct service *s)
+{
+	return s->m.state == SERVICE_RUNNING || s->m.state == SERVICE_READY ||
+	       s->m.state == SERVICE_HELD || s->m.state == SERVICE_STOPPING;
+}
+
+static const struct net_bridge *bridge_of(const struct supervisor *sv, const char *ifname)
+{
+	for (size_t i = 0; i < sv->set->nbridges; i++)
+		if (net_is_ours(sv->set->bridges[i]) &&
+			strcmp(sv->set->bridges[i]->ifname, ifname) == 0)
+			return sv->set->bridges[i];
+	return NULL;
+}
+
+static const struct service *container_of(const struct supervisor *sv, const char *ifname)
+{
+	for (size_t i = 0; i < sv->nservices; i++) {
+		const struct net_spec *net = &sv->services[i].unit->spec->net;
+
+		for (size_t k = 0; is_settled(&sv->services[i]) && k < net->nifaces; k++)
+			if (net->ifaces[k].bridge->driver == NET_BRIDGE &&
+				strcmp(net->ifaces[k].host_ifname, ifname) == 0)
+				return &sv->services[i];
+	}
+	return NULL;
+}
+
+static void on_event(enum link_event event, const char *ifname, void *data)
+{
+	struct supervisor *sv = data;
+	const struct net_bridge *bridge = bridge_of(sv, ifname);
+	const struct service *s = container_of(sv, ifname);
+
+	if (sv->shutdown != SHUTDOWN_NONE)
+		return;
+	switch (event) {
+	case LINK_GONE:
+		if (!bridge && !s)
+			return;
+		if (bridge)
+			log_warning("network %s: somebody deleted its bridge %s: it is made again",
+				bridge->name, ifname);
+		else
+			log_warning("%s: somebody deleted its link %s: it is attached again",
+				s->unit->stem, ifname);
+		break;
+	case LINK_LOOSE:
+		if (!s)
+			return;
+		/* Of a bridge that goes each port is told, and then the bridge. */
+		log_info("%s: its link %s is on no bridge: it is attached again", s->unit->stem,
+			ifname);
+		break;
+	case LINKS_LOST:
+		log_info("more links changed than could be told: looking at all of ours");
+		break;
+	}
+	netwatch_repair(sv);
+}
+
+static void on_links(struct loop *loop, uint32_t events, void *data)
+{
+	struct supervisor *sv = data;
+
+	(void)loop;
+	(void)events;
+	link_watch_read(sv->links_fd, on_event, sv);
+}
+
+void linkwatch_begin(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	if (sv->links_fd >= 0)
+		return;
+	sv->links_fd = link_watch_open(&err);
+	if (sv->links_fd < 0)
+		log_warning("%s: a loss of them would not be seen", err.text);
+	else if (loop_add(sv->loop, sv->links_fd, EPOLLIN, LOOP_NOTICE, on_links, sv,
+			 &sv->links_id) < 0)
+		fd_close(&sv->links_fd);
+}
+
+void linkwatch_end(struct supervisor *sv)
+{
+	loop_remove(sv->loop, &sv->links_id);
+	fd_close(&sv->links_fd);
+}
