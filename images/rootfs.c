@@ -128,12 +128,14 @@ static size_t common_params(const struct overlay *overlay, struct fs_param *ret)
 	return n;
 }
 
-/* Linux 6.8 takes the lower layers one by one. */
+/* Linux 6.8 takes the lower layers one by one. Before 6.5 overlay's words are only collected here, and
+ * looked at when it is mounted: then any word is taken. */
 static bool takes_layers(void)
 {
 	own_fd fs = fsopen("overlay", FSOPEN_CLOEXEC);
 
-	return fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", "/", 0) == 0;
+	return fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "no-such-word", "/", 0) < 0 &&
+	       fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", "/", 0) == 0;
 }
 
 static int overlay_by_layers(const struct overlay *overlay, struct err *err)

@@ -34,7 +34,10 @@ if [ -n "$sysroot" ]; then
 	cp -r tests/fuzz/corpus "$tree/src/tests/fuzz/"
 	for program in "$O"/tests/test_*; do needed "$program"; done
 else
-	ldd "$O/berth" | awk '/\// { print ($2 == "=>") ? $3 : $1 }' | while read -r library; do
+	# Of the unit tests that whose answer depends on the kernel most.
+	mkdir -p "$tree/src/unit"
+	cp "$O/tests/test_rootfs" "$tree/src/unit/"
+	{ ldd "$O/berth" && ldd "$O/tests/test_rootfs"; } | awk '/\// { print ($2 == "=>") ? $3 : $1 }' | sort -u | while read -r library; do
 		mkdir -p "$tree/${library%/*}"
 		cp -L "$library" "$tree/$library"
 	done
