@@ -216,15 +216,18 @@ static int extract_at(const struct program_spec *spec, const struct place *place
 
 	(void)snprintf(content, sizeof content, "%.70s-%.16s", spec->bundle, spec->tag);
 	(void)snprintf(where, sizeof where, "%s/%s", place->path, content);
+	/* First, for both may not fit. */
+	contents_remove(place, is_older, &(const struct kept){ spec->bundle, content });
 	if (spec->verify_always || !was_compared(stamps, spec->bundle, where) ||
 		faccessat(place->dir, content, F_OK, 0) < 0) {
 		r = extract_into(spec, place, content, where, worker, err);
 		if (r == 0)
 			r = stamp_put(stamps, spec->bundle, where, err);
+		else if (!in_use(where))
+			(void)path_remove_tree(place->dir, content);
 		if (r < 0)
 			return r;
 	}
-	contents_remove(place, is_older, &(const struct kept){ spec->bundle, content });
 	if ((size_t)snprintf(ret, size, "%s/%s", where, spec->file) >= size)
 		return err_sys(err, ENAMETOOLONG, "%s/%s", where, spec->file);
 	return 0;

@@ -215,8 +215,8 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	pack "kit=$MADE/tool" "kit=$MADE/nap"
 	# The worker beside the file comes before the one in it.
 	# shellcheck disable=SC2016 # for that one
-	printf '#!/bin/sh\n[ "$1" != extract ] || sleep 1\nexec %s/berth-worker "$@"\n' "$O" \
-		>"$BATS_TEST_TMPDIR/berth-worker"
+	printf '#!/bin/sh\nwhile [ "$1" = extract ] && [ ! -e %s/go ]; do sleep 0.05; done\nexec %s/berth-worker "$@"\n' \
+		"$MADE" "$O" >"$BATS_TEST_TMPDIR/berth-worker"
 	chmod 755 "$BATS_TEST_TMPDIR/berth-worker"
 	start_supervise
 	wait_for starting tool
@@ -225,11 +225,15 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	before=$(date +%s%N)
 	berth ps -a >/dev/null
 	[ $(($(date +%s%N) - before)) -lt $((500000000 * SLOW)) ]
+	# Longer than the timeout.
+	sleep 0.6
+	in_state starting tool
 	kill_supervise
+	touch "$MADE/go"
 	start_supervise
 	wait_for ready tool
 	wait_until 5 naps
-	[ "$(row tool | jq '.prepare_usec > 900000')" = true ]
+	[ "$(row tool | jq '.prepare_usec > 0')" = true ]
 	run ! grep -q TimeoutStartSec "$BATS_TEST_TMPDIR/supervise.log"
 }
 
@@ -313,6 +317,18 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	start_supervise
 	wait_for ready tool
 	[[ "$(exe_of tool)" == "$RUNTIME/bundles/kit-"*/nap ]]
+}
+
+@test "a disk that is too small for a bundle is left as it was, and RunDir= serves" {
+	tool one
+	head -c 4M /dev/urandom >"$MADE/big"
+	pack "kit=$MADE/tool" "kit=$MADE/nap" "kit=$MADE/big"
+	mount -t tmpfs -o size=2M tmpfs "$STATE"
+	start_supervise
+	wait_for ready tool
+	wait_until 5 naps
+	[[ "$(contents)" == "$RUNTIME/bundles/kit-"* ]]
+	[ -z "$(find "$STATE/bundles" -mindepth 1)" ]
 }
 
 @test "without an appliance file, bundles are directories; what is not there is told by the check" {
