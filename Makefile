@@ -232,13 +232,16 @@ fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
 $(O)/bench/start: $(O)/bench/start.o $(init_blob) $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs)
 
+$(O)/bench/net: $(O)/bench/net.o $(O)/libberth.a
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $^ $(berth_libs)
+
 $(O)/bench/empty: $(O)/bench/empty.o
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $< -Wl,--no-as-needed $(berth_libs)
 
 $(O)/bench/respawn: $(O)/bench/respawn.o
 	$(CC) -static -o $@ $<
 
-bench: all $(probe_bin) $(O)/bench/start $(O)/bench/empty $(O)/bench/respawn ## start, restart, rest and size, beside peers (root; docs/bench.md)
+bench: all $(probe_bin) $(net_bin) $(O)/bench/start $(O)/bench/net $(O)/bench/empty $(O)/bench/respawn ## start, restart, rest and size, beside peers (root; docs/bench.md)
 	@bench/run $(O)
 
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, arrows, what each program links
