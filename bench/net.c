@@ -133,9 +133,8 @@ static void bench_attach(unsigned n)
 		(void)netns_remove(units[i].pin);
 }
 
-static const struct nft_set floor_map = { "floor", 1,
-	NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 8, NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT),
-	8, false };
+static const struct nft_set floor_map = { "floor", 1, NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT),
+	8, NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT), 8, false };
 
 /* One element; with `whole` the table, the map and all before it as well. */
 static int floor_element(unsigned port, bool whole)
@@ -215,8 +214,8 @@ int main(int argc, char **argv)
 		bench_attach((unsigned)strtoul(argv[2], NULL, 10));
 	else if (argc == 4 && strcmp(argv[1], "rules") == 0 &&
 		 strtoul(argv[3], NULL, 10) <= PORTS_MAX)
-		bench_rules((unsigned)strtoul(argv[2], NULL, 10),
-			(unsigned)strtoul(argv[3], NULL, 10));
+		bench_rules(
+			(unsigned)strtoul(argv[2], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10));
 	else
 		return 2;
 	return 0;

@@ -178,6 +178,7 @@ static void network_walls(struct build *b, uint32_t unit)
 {
 	const struct draft_list *list = &b->parts[unit].draft->allow_network;
 	const struct net_bridge **reaches = NULL;
+	void *grown;
 	size_t n = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
@@ -186,8 +187,13 @@ static void network_walls(struct build *b, uint32_t unit)
 
 		for (size_t k = 0; k < n; k++)
 			twice = twice || reaches[k] == to;
-		if (!twice)
-			BUILD_PUSH(b, reaches, n, to);
+		if (twice)
+			continue;
+		grown = build_room(b, reaches, n, sizeof(void *));
+		if (!grown)
+			return;
+		reaches = grown;
+		reaches[n++] = to;
 	}
 	b->set->units[unit].bridge->reaches = reaches;
 	b->set->units[unit].bridge->nreaches = n;

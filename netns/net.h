@@ -151,6 +151,16 @@ struct net_usage {
 /* Needs: `pin` as netns_ensure has it. Blocks: for a netlink answer. */
 int net_usage(const char *pin, struct net_usage *ret, struct err *err);
 
+/*
+ * net_walls_of_others - chains of other tables that drop what is forwarded, by their policy
+ *
+ * Gives: each to `tell`, as nft(8) names it: "inet", "filter", "forward". Without nf_tables: none. One
+ * that ends in a rule which drops is not found.
+ */
+void net_walls_of_others(const char *instance,
+	void (*tell)(const char *family, const char *table, const char *chain, void *data),
+	void *data);
+
 /* Removes every link whose alias is "berth:INSTANCE:…" and is not wanted: veths and bridges. */
 int net_prune(const char *instance,
 	bool (*wanted)(const char *ifname, const char *alias, void *data), void *data,

@@ -35,30 +35,46 @@ static int guard(const struct supervisor *sv, const struct net_rules *rules, str
 	return 0;
 }
 
+/* Another table has the last word, and says nothing of us: the box's own administrator must. */
+static void tell_wall(const char *family, const char *table, const char *chain, void *data)
+{
+	const struct unit_set *set = data;
+
+	if (set->nports)
+		log_warning(
+			"the firewall of this host (%s %s, chain %s) drops what it does not know: "
+			"for published ports: nft add rule %s %s %s ct status dnat accept",
+			family, table, chain, family, table, chain);
+}
+
 /* The rules are of the networks that the host carries; the others have their own. */
 static int apply_rules(const struct supervisor *sv, struct err *err)
 {
 	const struct unit_set *set = sv->set;
-	const struct net_bridge **ours = calloc(set->nbridges + 1, sizeof *ours);
-	const struct net_spec **members = calloc(set->nunits + 1, sizeof *members);
+	const struct net_bridge **ours = calloc(set->nbridges + 1, sizeof(void *));
+	const struct net_spec **members = calloc(set->nunits + 1, sizeof(void *));
 	struct net_rules rules = {
 		.bridges = ours, .ports = set->ports, .nports = set->nports, .members = members
 	};
-	int r = ours && members ? 0 : err_sys(err, ENOMEM, "set up the packet rules");
+	int r = -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < set->nbridges; i++)
+	if (!ours || !members)
+		goto out;
+	for (size_t i = 0; i < set->nbridges; i++)
 		if (net_is_ours(set->bridges[i]))
 			ours[rules.nbridges++] = set->bridges[i];
-	for (size_t i = 0; r == 0 && i < set->nunits; i++)
+	for (size_t i = 0; i < set->nunits; i++)
 		if (set->units[i].spec && set->units[i].spec->net.nifaces)
 			members[rules.nmembers++] = &set->units[i].spec->net;
-	if (r == 0)
-		r = guard(sv, &rules, err);
+	r = guard(sv, &rules, err);
 	if (r == 0)
 		r = net_ruleset_apply(sv->env.instance, &rules, err);
+	if (r == 0)
+		net_walls_of_others(sv->env.instance, tell_wall, (void *)(size_t)set);
+out:
 	free(members);
 	free(ours);
-	return r;
+	return r == -ENOMEM ? err_sys(err, ENOMEM, "set up the packet rules") : r;
 }
 
 static bool is_declared(const char *ifname, const char *alias, void *data)

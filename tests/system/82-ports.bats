@@ -194,6 +194,9 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 	up 127.0.0.1:8080
 	hears one get 127.0.0.1:8080
 	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
+	grep -q 'firewall of this host (inet firewall, chain forward) drops .*: nft add rule inet firewall forward ct status dnat accept' \
+		"$BATS_TEST_TMPDIR/supervise.log"
+	run ! grep -q 'chain input' "$BATS_TEST_TMPDIR/supervise.log"
 	foreign_stays strict nft list table inet firewall
 	nft add rule inet firewall forward ct status dnat accept
 	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
@@ -215,6 +218,7 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 	wait_for ready one
 	up 127.0.0.1:8080
 	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
+	grep -q 'firewall of this host (ip filter, chain FORWARD)' "$BATS_TEST_TMPDIR/supervise.log"
 	foreign_stays iptables iptables-save
 	iptables-nft -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT
 	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
@@ -259,6 +263,7 @@ both() {
 	up 127.0.0.1:8080
 	up 127.0.0.1:7070
 	both
+	run ! grep -q 'firewall of this host' "$BATS_TEST_TMPDIR/supervise.log"
 	pm network reload theirs
 	both
 	berth restart one
