@@ -338,7 +338,7 @@ int text_expand(struct unit_set *set, const struct unit_draft *unit, const char 
 	struct origin at, const char *text, const char **ret, struct err *err)
 {
 	const struct expansion ex = { .set = set, .unit = unit, .key = key, .at = at, .err = err };
-	const char *word;
+	const char *word = text;
 	int r = specifiers_expand(&set->arena, unit, text, &word, err);
 
 	if (r == 0 && expand_word(&ex, word, ret) < 0)
