@@ -36,14 +36,16 @@ const char *reference_digest(const char *ref)
 int reference_normalise(const char *text, char *ret)
 {
 	const char *at = strchr(text, '@');
-	size_t name = at ? (size_t)(at - text) : strlen(text);
 	const char *slash = strrchr(text, '/');
 	const char *last = slash ? slash + 1 : text;
-	const char *colon = memchr(last, ':', (size_t)(text + name - last));
+	const char *colon;
+	size_t name;
 	int n;
 
-	if (!reference_valid(text))
+	if (!reference_valid(text)) /* so no slash comes after an @ */
 		return -EINVAL;
+	name = at ? (size_t)(at - text) : strlen(text);
+	colon = memchr(last, ':', (size_t)(text + name - last));
 	if (at && colon)
 		name = (size_t)(colon - text);
 	n = snprintf(ret, REFERENCE_SIZE, "%s%.*s%s", slash ? "" : "localhost/", (int)name, text,

@@ -364,14 +364,18 @@ static int name_add(int dir, const char *file, void *data)
 	struct reading *reading = data;
 	struct store_names *names = reading->names;
 	struct store_entry *more;
-	struct store_entry entry;
+	struct store_entry entry = { 0 };
 	char text[200];
+	ssize_t n;
 
 	/* Of a writer that is at work, or nobody's. */
-	if (file[0] == '.' || store_name_unescape(file, entry.ref, sizeof entry.ref) < 0 ||
-		file_read_at(dir, file, text, sizeof text) < 0 ||
-		store_name_parse(text, &entry.name) < 0)
+	if (file[0] == '.' || store_name_unescape(file, entry.ref, sizeof entry.ref) < 0)
 		return 0;
+	n = file_read_at(dir, file, text, sizeof text);
+	if (n == -ENOENT)
+		return 0; /* removed meanwhile */
+	if (n < 0 || store_name_parse(text, &entry.name) < 0)
+		entry.name = (struct store_name){ 0 };
 	more = realloc(names->v, (names->n + 1) * sizeof *more);
 	if (!more)
 		return -ENOMEM;

@@ -86,7 +86,7 @@ int store_name_rollback(
 /* The name is gone, durably; its images wait for store_gc. -ENOENT without words. */
 int store_name_remove(const struct store *store, const char *ref, struct err *err);
 
-/* All names in full, sorted; and what they say. Broken ones are left out. */
+/* All names in full, sorted; and what they say: nothing at all (an empty id) when they are broken. */
 struct store_names {
 	struct store_entry {
 		char ref[REFERENCE_SIZE];

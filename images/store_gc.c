@@ -121,6 +121,13 @@ static int named_find(struct gc *gc, const struct store_pins *pins, struct err *
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (!*names.v[i].name.id)
+			r = err_set(err, EUCLEAN,
+				"nothing is removed: what %s means is not known, its file in "
+				"%s/names "
+				"is broken: berth image rm %s, and import it again",
+				names.v[i].ref, gc->store->path, names.v[i].ref);
 	for (size_t i = 0; i < names.n && full == 0; i++) {
 		full = set_add(&gc->named, names.v[i].name.id);
 		if (full == 0 && *names.v[i].name.previous)
@@ -129,6 +136,8 @@ static int named_find(struct gc *gc, const struct store_pins *pins, struct err *
 	for (size_t i = 0; i < pins->n && full == 0; i++)
 		full = set_add(&gc->named, pins->v[i].id);
 	store_names_done(&names);
+	if (r < 0)
+		return r;
 	return full < 0 ? err_sys(err, ENOMEM, "find the images that are named") : 0;
 }
 

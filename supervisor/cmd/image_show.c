@@ -80,7 +80,7 @@ static json_t *row_json(const struct view *v, const char *ref, const char *id, c
 		(void)json_object_set_new(row, "layers", json_integer((json_int_t)image.nlayers));
 	} else {
 		(void)json_object_set_new(row, "broken",
-			json_string(r == -ENOENT ? "the image is not there" : err.text));
+			json_string(*err.text ? err.text : "the image is not there"));
 	}
 	store_image_done(&image);
 	json_decref(config);

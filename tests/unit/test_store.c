@@ -138,6 +138,7 @@ static void references(void **state)
 		{ "-a", NULL },
 		{ "web:", NULL },
 		{ "web@", NULL },
+		{ "a@b/c", NULL },
 		{ "web@sha256:12", NULL },
 		{ "web@md5:" ID("a"), NULL },
 	};
@@ -357,9 +358,13 @@ static void what_is_needed_is_kept(void **state)
 	gc(p, &none, 0, 1);
 	assert_int_equal(store_trash_empty(&p->store, &err), 0);
 
-	/* What a named image needs is not known: nothing goes. */
-	write_at(p->path, "images/" ID("4") "/layers", "nonsense\n");
+	/* What a name means, or a named image needs, is not known: nothing goes. */
 	dir_at(p->path, "layers/" CHAIN("e"));
+	write_at(p->path, "names/a+b:x", "sha256:cut");
+	assert_int_equal(store_gc(&p->store, &none, false, &freed, &err), -EUCLEAN);
+	assert_non_null(strstr(err.text, "berth image rm a/b:x"));
+	assert_int_equal(store_name_remove(&p->store, "a/b:x", &err), 0);
+	write_at(p->path, "images/" ID("4") "/layers", "nonsense\n");
 	assert_int_equal(store_gc(&p->store, &none, false, &freed, &err), -EUCLEAN);
 	assert_non_null(strstr(err.text, "nothing is removed"));
 	assert_true(there(p, "layers/" CHAIN("e")));
