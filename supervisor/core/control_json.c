@@ -184,6 +184,23 @@ static void add_spec(json_t *o, const struct container_spec *spec)
 	(void)json_object_set_new(o, "limits", limits_json(&spec->limits));
 }
 
+/* What the image says of itself, and what becomes of what is written over it. */
+static void add_image(json_t *o, const struct container_spec *spec)
+{
+	const struct root_spec *root = &spec->root;
+	char id[80];
+
+	if (root->id) {
+		(void)snprintf(id, sizeof id, "sha256:%s", root->id);
+		json_put_text(o, "image_id", id);
+	}
+	json_put_text(o, "upper", root->upper_dir);
+	if (spec->image_labels.n)
+		(void)json_object_set_new(o, "image_labels", labels_json(&spec->image_labels));
+	if (spec->image_exposed.n)
+		(void)json_object_set_new(o, "image_ports", list_json(&spec->image_exposed));
+}
+
 static void add_service(json_t *o, const struct service_spec *service)
 {
 	if (service->health.argv.n || service->health.socket) {
@@ -235,8 +252,10 @@ json_t *control_unit_json(const struct service *service, bool full)
 		(void)json_object_set_new(o, "addresses", addresses_json(&unit->spec->net));
 		(void)json_object_set_new(o, "ports", ports_json(&unit->spec->net));
 		(void)json_object_set_new(o, "labels", labels_json(&unit->spec->labels));
-		if (full)
+		if (full) {
 			add_spec(o, unit->spec);
+			add_image(o, unit->spec);
+		}
 	}
 	if (full)
 		add_service(o, &unit->service);

@@ -82,7 +82,10 @@ three() {
 	wait_for ready web
 	page_is one
 	run -0 berth inspect web
-	has 'localhost/web:latest'
+	[ "$(jq -r '.image, .image_id, .image_labels.maker, .image_ports[0]' <<<"$output")" = "localhost/web:latest
+sha256:$(hex 1 64)
+us
+80/tcp" ]
 	run -0 berth image ls
 	has 'localhost/web:latest'
 	has 'web.container'

@@ -41,6 +41,26 @@ PidsLimit=64
 U
 limited plain 'sleep infinity' </dev/null
 wanted plain
+# An image of the store, of 100 layers, as images/store_find.h has it: kernels before 6.8 take their
+# names in one page.
+store=/var/lib/berth/store
+hex() { printf "%0$2d" "$1"; }
+mkdir -p "$store"/{layers,images,names} "$store/images/$(hex 7 64)" "$store/layers/$(hex 1 32)"
+mount --bind "$ROOT" "$store/layers/$(hex 1 32)"
+for n in $(seq 2 100); do mkdir -p "$store/layers/$(hex "$n" 32)/l/$n"; done
+for n in $(seq 100); do
+	echo "$(hex "$n" 32) sha256:$(hex "$n" 64) 1 1 sha256:$(hex "$n" 64)"
+done >"$store/images/$(hex 7 64)/layers"
+echo "sha256:$(hex 7 64)" >"$store/names/localhost+layers:latest"
+cat >"$UNITS/layers.container" <<'U'
+[Container]
+Image=layers
+Exec=sleep infinity
+Network=none
+StopSignal=SIGKILL
+[Install]
+WantedBy=default.target
+U
 # Written before the start: the very first instruction of the payload sees them.
 limited early 'sh -c "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; cat /proc/self/cgroup; ls /sys/fs/cgroup"' <<'U'
 PidsLimit=19
@@ -52,6 +72,8 @@ supervise
 reach calm ready
 reach many ready
 reach plain ready
+reach layers ready
+same 'a root of 100 layers has them all' 99 "$(berth exec layers sh -c 'ls /l | wc -l')"
 
 files_of() {
 	local dir
