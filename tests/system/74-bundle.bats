@@ -151,6 +151,15 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	inode=$(stat -c %i "$dir/tool")
 	berth restart tool
 	[ "$(stat -c %i "$dir/tool")" = "$inode" ]
+	# Nor does a boot, also where modes are the file system's own; what others may write is made anew.
+	reboot_run
+	chmod 755 "$dir/tool"
+	chmod 775 "$dir/nap"
+	nap=$(stat -c %i "$dir/nap")
+	start_supervise
+	wait_for ready tool
+	[ "$(stat -c %i "$dir/tool")" = "$inode" ]
+	[ "$(stat -c %i "$dir/nap")" != "$nap" ]
 }
 
 @test "what was damaged on the disk is mended after a boot; what is damaged in the file is refused" {
