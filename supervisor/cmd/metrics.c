@@ -5,6 +5,7 @@
 #include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/show.h"
+#include "supervisor/cmd/usage.h"
 
 /* Where a metric's value is, and in which unit it is there. */
 enum source { FROM_RUNNING, FROM_TIME, FROM_AGE, FROM_COUNT, FROM_USEC };
@@ -34,6 +35,22 @@ static const struct metric {
 	{ "berth_unit_tasks", "gauge", "pids_current", FROM_COUNT, "Tasks in it." },
 	{ "berth_unit_cpu_seconds_total", "counter", "cpu_usec", FROM_USEC,
 		"Processor time of this run, everything in it." },
+	{ "berth_unit_io_read_bytes_total", "counter", "io_read_bytes", FROM_COUNT,
+		"Read from disks in this run." },
+	{ "berth_unit_io_written_bytes_total", "counter", "io_write_bytes", FROM_COUNT,
+		"Written to disks in this run." },
+	{ "berth_unit_network_received_bytes_total", "counter", "net_rx_bytes", FROM_COUNT,
+		"Received by the container since its network was made." },
+	{ "berth_unit_network_received_packets_total", "counter", "net_rx_packets", FROM_COUNT,
+		"The same in packets." },
+	{ "berth_unit_network_received_dropped_total", "counter", "net_rx_dropped", FROM_COUNT,
+		"Packets that its interfaces dropped on the way in." },
+	{ "berth_unit_network_sent_bytes_total", "counter", "net_tx_bytes", FROM_COUNT,
+		"Sent by the container since its network was made." },
+	{ "berth_unit_network_sent_packets_total", "counter", "net_tx_packets", FROM_COUNT,
+		"The same in packets." },
+	{ "berth_unit_network_sent_dropped_total", "counter", "net_tx_dropped", FROM_COUNT,
+		"Packets that its interfaces dropped on the way out." },
 };
 
 static void value_print(const struct metric *metric, const json_t *unit)
@@ -81,6 +98,7 @@ int cmd_metrics(int argc, char **argv)
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS, { 0 } };
 	struct client client = CLIENT_NONE;
 	json_t *answer = NULL;
+	json_t *unit;
 	struct err err = { 0 };
 	int c;
 
@@ -93,6 +111,8 @@ int cmd_metrics(int argc, char **argv)
 	 * true now. */
 	if (client_open(&client, &err) < 0 || client_call(&client, "List", NULL, &answer, &err) < 0)
 		return client_fail(&client, &err);
+	for (size_t i = 0; (unit = json_array_get(json_object_get(answer, "units"), i)); i++)
+		usage_add(unit);
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
 		metric_print(&metrics[i], json_object_get(answer, "units"));
 	json_decref(answer);

@@ -162,6 +162,9 @@ counted() { inside one ip -s -j link show eth0 | jq ".[0].stats64.$1.bytes"; }
 	[[ "${lines[0]}" == NAME*CPU*MEMORY*RECEIVED/SENT*DROPPED ]]
 	[[ "${lines[1]}" == one*K/2??.?K*0/0 ]]
 	run -4 berth stats nobody
+	run -0 berth metrics
+	grep -qE '^berth_unit_network_sent_bytes_total\{unit="one.container"\} 3[0-9]{5}$' <<<"$output"
+	run ! grep -q 'network_sent.*host.container' <<<"$output"
 	berth stop one
 	run -0 berth stats
 	run ! grep -q ^one <<<"$output"
