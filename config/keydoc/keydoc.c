@@ -14,6 +14,7 @@ static const struct {
 	const char *section;
 	const char *page;
 } pages[] = {
+	{ "Network", "berth.network" },
 	{ "Volume", "berth.volume" },
 	{ "Mount", "berth.volume" },
 };
