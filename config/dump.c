@@ -328,6 +328,20 @@ static void items(FILE *out, const char *name, const struct draft_list *values)
 		(void)fprintf(out, "%s: %s\n", name, values->v[i].text);
 }
 
+/* Who has a file system in its view keeps that one until it starts again: a change there is one of
+ * its own. */
+static void needed_print(const struct build *b, uint32_t i, FILE *out)
+{
+	const struct unit *unit = &b->set->units[i];
+
+	for (size_t k = 0; k < unit->requires.n; k++) {
+		const struct container_spec *spec = b->set->units[unit->requires.v[k]].spec;
+
+		if (spec && spec->filesystem && !unit->spec->filesystem)
+			filesystem_print(spec->filesystem, out);
+	}
+}
+
 /* The texts of hosts and resolv.conf follow the siblings and the host; only what the unit itself
  * says of them decides that it is another one. */
 static void unit_hash(struct build *b, uint32_t i)
@@ -346,6 +360,7 @@ static void unit_hash(struct build *b, uint32_t i)
 		items(out, "host", &draft->add_host);
 		items(out, "dns", &draft->dns);
 		items(out, "search", &draft->dns_search);
+		needed_print(b, i, out);
 	}
 	if (fclose(out) != 0)
 		b->nomem = true;

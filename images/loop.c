@@ -1,9 +1,11 @@
 #include "images/loop.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -37,6 +39,44 @@ static int loop_open(int number, int flags)
 		mknod(path, S_IFBLK | 0600, makedev(LOOP_MAJOR, (unsigned)number)) == 0)
 		fd = open(path, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* Is it bound to all of this very file? */
+static bool is_bound(int loop, const struct stat *st)
+{
+	struct loop_info64 info;
+
+	return ioctl(loop, LOOP_GET_STATUS64, &info) == 0 && info.lo_device == st->st_dev &&
+	       info.lo_inode == st->st_ino && info.lo_offset == 0;
+}
+
+int loop_find(int file, bool readonly, char *ret, size_t size)
+{
+	DIR *dir = opendir("/sys/block");
+	const struct dirent *entry;
+	struct stat st;
+	int found = -ENOENT;
+
+	if (!dir)
+		return -ENOENT;
+	while (found < 0 && fstat(file, &st) == 0 && (entry = readdir(dir))) {
+		char path[300];
+		own_fd loop = -1;
+
+		if (strncmp(entry->d_name, "loop", 4) != 0)
+			continue;
+		(void)snprintf(path, sizeof path, "/sys/block/%s/loop", entry->d_name);
+		if (access(path, F_OK) < 0)
+			continue;
+		(void)snprintf(path, sizeof path, "/dev/%s", entry->d_name);
+		loop = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+		if (loop < 0 || !is_bound(loop, &st))
+			continue;
+		(void)snprintf(ret, size, "%s", path);
+		found = fd_take(&loop);
+	}
+	(void)closedir(dir);
+	return found;
 }
 
 /* A free loop device bound to the part of the file; others may take what was free a moment ago. */

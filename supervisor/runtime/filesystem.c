@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "supervisor/base/path.h"
 #include "supervisor/runtime/mounts.h"
 
+enum { BUSY_MAX = 100, BUSY_MS = 100 };
 enum { OPTIONS_MAX = 64, MOUNTINFO_SIZE = 1 << 20, WORDS_MAX = 200 };
 
 /* ---- options ------------------------------------------------------------------------------------ */
@@ -411,6 +413,7 @@ static int bind_loop(const char *source, bool *readonly, char *ret, size_t size,
 {
 	own_fd file = -1;
 	struct stat st;
+	int loop;
 
 	if (source[0] != '/' || stat(source, &st) < 0 || !S_ISREG(st.st_mode))
 		return -1;
@@ -421,6 +424,9 @@ static int bind_loop(const char *source, bool *readonly, char *ret, size_t size,
 	}
 	if (file < 0)
 		return err_sys(err, errno, "open %s", source);
+	loop = loop_find(file, *readonly, ret, size);
+	if (loop >= 0)
+		return loop;
 	return loop_bind(file, 0, 0, *readonly, ret, size, err);
 }
 
@@ -442,7 +448,13 @@ static int mount_by_kernel(const struct filesystem_spec *fs, const char *source,
 		return loop;
 	if (readonly && !options->readonly && fs->write_only)
 		return err_set(err, EROFS, "%s cannot be written", source);
-	mnt = mount_type(fs, type, loop < 0 ? source : device, options, readonly, err);
+	/* Who still has it mounted otherwise, in a container that is stopping, will be gone soon. */
+	for (int i = 0; i < BUSY_MAX; i++) {
+		mnt = mount_type(fs, type, loop < 0 ? source : device, options, readonly, err);
+		if (mnt != -EBUSY)
+			break;
+		(void)poll(NULL, 0, BUSY_MS);
+	}
 	/* Write-protected: read-only is more than nothing, unless somebody said otherwise. */
 	if ((mnt == -EROFS || mnt == -EACCES) && !readonly && !fs->write_only)
 		mnt = mount_type(fs, type, loop < 0 ? source : device, options, true, err);

@@ -281,7 +281,26 @@ not_mounted() { ! mounted "$1"; }
 	mounted "$mnt/a-b"
 	berth start "$MOUNT"
 	wait_for ready "$name"
-	# Unmounted by somebody else: it is seen, and said.
+	# Unmounted by somebody else: it is seen, and said. Mounted anew it is the same file system, not a
+	# second one of the same file beside the one that the container still has.
+	umount "$mnt/a-b"
+	wait_for failed "$name"
+	berth start "$MOUNT"
+	within web sh -c 'echo again >/srv/file'
+	[ "$(cat "$mnt/a-b/file")" = again ]
+	# Defined otherwise, it is mounted so, and who uses it begins anew.
+	run=$(run_of web)
+	sed -i s/noatime/noatime,ro/ "$UNITS/$MOUNT"
+	berth reload
+	web_anew() { [ "$(run_of web)" != "$run" ] && [ "$(state_of web)" = ready ]; }
+	wait_until 15 web_anew
+	run within web touch /srv/file
+	has 'Read-only'
+	sed -i s/,ro// "$UNITS/$MOUNT"
+	run=$(run_of web)
+	berth reload
+	wait_until 15 web_anew
+	[ "$(within web cat /srv/file)" = again ]
 	berth stop web
 	umount "$mnt/a-b"
 	wait_for failed "$name"
