@@ -211,10 +211,11 @@ void pass_volumes(struct build *b)
 	for (uint32_t i = 0; i < b->set->nunits; i++) {
 		struct unit *unit = &b->set->units[i];
 		const struct unit_draft *draft = b->parts[i].draft;
-		const char *name = draft ? draft->stem : unit->stem;
+		const char *name;
 
 		if (unit->kind != UNIT_VOLUME)
 			continue;
+		name = draft->stem;
 		if (DRAFT_SET(draft->volume_name))
 			name = draft->volume_name.v;
 		if (!name_valid(name))

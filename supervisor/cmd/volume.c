@@ -131,7 +131,6 @@ static int ask_kernel(struct volumes *all, struct err *err)
 	return r;
 }
 
-/* Exits of the process give it back. */
 static int volumes_load(struct volumes *all, struct err *err)
 {
 	int r = unit_set_load(&all->set, cmd_globals.config_dir, err);
@@ -479,6 +478,7 @@ int cmd_volume(int argc, char **argv)
 	const struct verb *verb;
 	struct err err = { 0 };
 	int option;
+	int r;
 
 	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1)
 		if (!option_read(&c, option))
@@ -492,7 +492,9 @@ int cmd_volume(int argc, char **argv)
 	if (verb->names != (c.n > 0))
 		return cmd_usage(
 			"volume", verb->names ? "a name is expected" : "no name is expected");
-	if (volumes_load(&c.all, &err) < 0)
-		return cmd_fail(CMD_FAILED, "volume: %s", err.text);
-	return verb->run(&c);
+	r = volumes_load(&c.all, &err) < 0 ? cmd_fail(CMD_FAILED, "volume: %s", err.text)
+					   : verb->run(&c);
+	free(c.all.v);
+	unit_set_done(&c.all.set);
+	return r;
 }

@@ -34,6 +34,7 @@ struct options {
 	bool readonly;
 	struct mount_option own[OPTIONS_MAX]; /* of the file system */
 	size_t n;
+	char keys[2048];
 };
 
 /* Of the mount and not of the file system; `clear` takes the attribute back. */
@@ -108,22 +109,25 @@ static bool read_mount_word(struct options *options, const char *word)
 	return strcmp(word, "ro") == 0 || is_for_others(word);
 }
 
-/* The rest is for the file system: "size=64m", "compress". */
+/* The rest is for the file system: "size=64m", "compress". Its keys point into `ret`. */
 static int read_options(const struct filesystem_spec *fs, struct options *ret, struct err *err)
 {
+	size_t used = 0;
+
 	for (size_t i = 0; i < fs->options.n; i++) {
 		const char *word = fs->options.v[i];
 		const char *equal = strchr(word, '=');
+		size_t n = equal ? (size_t)(equal - word) : strlen(word);
 
 		if (read_mount_word(ret, word))
 			continue;
 		/* One for the source, one for "ro". */
-		if (ret->n + 2 == OPTIONS_MAX)
+		if (ret->n + 2 == OPTIONS_MAX || used + n >= sizeof ret->keys)
 			return err_set(err, E2BIG, "more than %d mount options", OPTIONS_MAX - 2);
-		ret->own[ret->n].key = equal ? strndup(word, (size_t)(equal - word)) : strdup(word);
-		ret->own[ret->n].value = equal ? equal + 1 : NULL;
-		if (!ret->own[ret->n++].key)
-			return err_sys(err, ENOMEM, "read the mount options");
+		memcpy(ret->keys + used, word, n);
+		ret->own[ret->n++] =
+			(struct mount_option){ ret->keys + used, equal ? equal + 1 : NULL };
+		used += n + 1;
 	}
 	return 0;
 }

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -49,11 +48,9 @@ static bool is_kept(const char *name)
 /* A file system that cannot keep them keeps the rest. */
 static int copy_xattr(int from, int to, const char *name)
 {
-	own_mem char *value = malloc(XATTR_MAX);
-	ssize_t n = value ? fgetxattr(from, name, value, XATTR_MAX) : -1;
+	static char value[XATTR_MAX];
+	ssize_t n = fgetxattr(from, name, value, sizeof value);
 
-	if (!value)
-		return -ENOMEM;
 	if (n >= 0 && fsetxattr(to, name, value, (size_t)n, 0) == 0)
 		return 0;
 	return errno == EOPNOTSUPP || errno == ENODATA ? 0 : -errno;
@@ -61,12 +58,10 @@ static int copy_xattr(int from, int to, const char *name)
 
 static int copy_xattrs(int from, int to)
 {
-	own_mem char *names = malloc(XATTR_MAX);
-	ssize_t n = names ? flistxattr(from, names, XATTR_MAX) : -1;
+	static char names[XATTR_MAX];
+	ssize_t n = flistxattr(from, names, sizeof names);
 	int r = 0;
 
-	if (!names)
-		return -ENOMEM;
 	if (n < 0)
 		return errno == EOPNOTSUPP ? 0 : -errno;
 	for (const char *name = names; r == 0 && name < names + n; name += strlen(name) + 1)

@@ -183,22 +183,23 @@ static void search_all(struct wanted *wanted, size_t n, DIR *proc, char *text)
 
 int volume_uses(struct volume_use *uses, size_t n, struct err *err)
 {
-	own_mem struct wanted *wanted = calloc(n + 1, sizeof *wanted);
-	own_mem char *text = malloc(MOUNTINFO_SIZE);
-	DIR *proc;
+	static char text[MOUNTINFO_SIZE];
+	DIR *proc = opendir("/proc");
+	struct wanted *wanted;
 
-	if (!wanted || !text)
-		return err_sys(err, ENOMEM, "look who uses the volumes");
-	if (file_read_at(AT_FDCWD, "/proc/self/mountinfo", text, MOUNTINFO_SIZE) < 0)
+	if (!proc || file_read_at(AT_FDCWD, "/proc/self/mountinfo", text, sizeof text) < 0) {
+		if (proc)
+			(void)closedir(proc);
 		return err_set(err, EIO, "read /proc/self/mountinfo");
-	for (size_t i = 0; i < n; i++) {
+	}
+	wanted = calloc(n + 1, sizeof *wanted);
+	for (size_t i = 0; wanted && i < n; i++) {
 		wanted[i].use = &uses[i];
 		look_at(&wanted[i], text);
 	}
-	proc = opendir("/proc");
-	if (!proc)
-		return err_sys(err, errno, "read /proc");
-	search_all(wanted, n, proc, text);
+	if (wanted)
+		search_all(wanted, n, proc, text);
 	(void)closedir(proc);
-	return 0;
+	free(wanted);
+	return wanted ? 0 : err_sys(err, ENOMEM, "look who uses the volumes");
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -293,6 +294,44 @@ static void test_together(void **state)
 	}
 }
 
+/* A removal takes the name first; what is left of one, or of a builder that died, is swept, and what
+ * somebody is still at is not. */
+static void test_remove(void **state)
+{
+	struct err err = { 0 };
+	struct place place;
+	char volumes[60];
+	char live[80];
+	int fd;
+
+	(void)state;
+	place_open(&place, "true");
+	(void)snprintf(volumes, sizeof volumes, "%s/volumes", place.dir);
+	assert_int_equal(volume_sweep(volumes, &err), 0);
+	sh(place.dir,
+		"mkdir -p volumes/data/a/b volumes/.data.trash/old; echo x >volumes/data/a/b/c");
+	fd = open(place.source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	assert_int_equal(volume_remove(place.source, &err), -EBUSY);
+	sh(place.dir, "test -f volumes/data/a/b/c");
+	(void)close(fd);
+	assert_int_equal(volume_remove(place.source, &err), 0);
+	sh(place.dir, "test -z \"$(ls -A volumes)\"");
+	assert_int_equal(volume_remove(place.source, &err), -ENOENT);
+
+	sh(place.dir,
+		"mkdir -p volumes/.a.new/x volumes/.b.trash/x volumes/.c.new/x volumes/.other d; "
+		"ln -s ../d volumes/.d.new; touch d/file; mkdir volumes/data");
+	(void)snprintf(live, sizeof live, "%s/.c.new", volumes);
+	fd = open(live, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(volume_sweep(volumes, &err), 0);
+	(void)close(fd);
+	sh(place.dir, "test \"$(ls -A volumes | tr '\\n' ' ')\" = '.c.new .d.new .other data '; "
+		      "test -f d/file");
+	place_close(&place);
+}
+
 /* Needs root: links are not followed, what is not ours is not touched. */
 static void test_chown(void **state)
 {
@@ -322,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_nothing_to_copy),
 		cmocka_unit_test(test_together),
+		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_chown),
 	};
 
