@@ -187,11 +187,16 @@ static void image_missing(
 			"Image: %s was not found; searched the store %s%s: it has %s: write that, "
 			"or: berth image tag %s %s",
 			ref, store, tried, near, near, ref);
-	else
+	else if (str_starts(ref, "localhost/")) /* no registry has it */
 		ERROR_AT(b, image->at,
 			"Image: %s was not found; searched the store %s%s: put it there: berth "
 			"image import --name %s FILE",
 			ref, store, tried, ref);
+	else
+		ERROR_AT(b, image->at,
+			"Image: %s was not found; searched the store %s%s: put it there: berth "
+			"image pull %s, or berth image import --name %s FILE",
+			ref, store, tried, ref, ref);
 }
 
 static void root_from_image(struct build *b, const struct draft_str *image, struct root_spec *root,

@@ -55,7 +55,8 @@ static const struct bad rows[] = {
 		{ { "web.container", "[Container]\nExec=true\n" } } },
 	{ "@/web.container:4: Image: docker.io/library/web:2 was not found; searched the "
 	  "store @/state/store, @/images/docker.io/library/web:2[.tar|.erofs|.squashfs]: put it "
-	  "there: berth image import --name docker.io/library/web:2 FILE\n",
+	  "there: berth image pull docker.io/library/web:2, or berth image import --name "
+	  "docker.io/library/web:2 FILE\n",
 		{ { "web.container", "[Container]\nExec=x\n\nImage=docker.io/library/web:2\n" } } },
 	{ "@/web.container:2: Image: docker.io/library/web:2 was not found; searched the store "
 	  "@/state/store, @/images/docker.io/library/web:2[.tar|.erofs|.squashfs]: it has "
