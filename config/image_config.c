@@ -86,7 +86,10 @@ static bool json_set(struct build *b, const json_t *object, const char *key, str
 		return true;
 	if (!json_is_object(set))
 		return false;
-	json_object_foreach(set, name, value) build_add(b, ret, build_text(b, "%s", name));
+	json_object_foreach(set, name, value)
+	{
+		build_add(b, ret, build_text(b, "%s", name));
+	}
 	return true;
 }
 

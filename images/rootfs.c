@@ -330,7 +330,7 @@ static int mount_layers_readonly(
 		(void)snprintf(path, sizeof path, "%s/%s", lower_path, spec->layers.v[0]);
 		return mount_readonly(path, where, err);
 	}
-	overlay_name(&overlay, lower_path, lower, NULL, -1);
+	overlay_name(&overlay, lower_path, lower, "", -1);
 	r = overlay_mount(&overlay, lower, where, err);
 	return r < 0 ? err_wrap(err, "lay %zu layers over each other", spec->layers.n) : 0;
 }

@@ -170,22 +170,21 @@ void store_tmp_remove(const struct store *store, const char *path)
 
 int store_import_read(const char *tmp, struct store_import *ret, struct err *err)
 {
-	enum { NAMES_MAX = 64 * 1024 };
-	own_mem char *names = calloc(1, NAMES_MAX);
 	own_fd dir = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct store_name name;
+	char names[16 * 1024] = "";
 	char text[100];
 	ssize_t n;
 
-	if (!names)
-		return err_sys(err, ENOMEM, "read %s", tmp);
 	if (dir < 0 || file_read_at(dir, "id", text, sizeof text) < 0 ||
 		store_name_parse(text, &name) < 0)
 		return err_set(err, EINVAL, "the worker told no id of the image");
-	n = file_read_at(dir, "names", names, NAMES_MAX);
+	n = file_read_at(dir, "names", names, sizeof names);
 	if (n < 0 && n != -ENOENT)
 		return err_sys(err, (int)-n, "read %s/names", tmp);
-	*ret = (struct store_import){ .names = ptr_take(&names) };
+	ret->names = strdup(names);
+	if (!ret->names)
+		return err_sys(err, ENOMEM, "read %s/names", tmp);
 	memcpy(ret->id, name.id, sizeof ret->id);
 	return 0;
 }

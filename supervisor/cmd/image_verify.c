@@ -179,7 +179,9 @@ static void tell(const struct verifying *v)
 		if (json_array_size(broken) == 0)
 			printf("%.12s: whole\n", show_text(image, "id"));
 		json_array_foreach(broken, k, line)
+		{
 			printf("%.12s: %s\n", show_text(image, "id"), json_string_value(line));
+		}
 	}
 	if (v->nbroken)
 		puts(v->discard ? "what is broken was discarded: import those images again"
