@@ -151,6 +151,19 @@ struct net_usage {
 /* Needs: `pin` as netns_ensure has it. Blocks: for a netlink answer. */
 int net_usage(const char *pin, struct net_usage *ret, struct err *err);
 
+/* A link as it is, for those who ask. */
+enum { NET_VIEW_ADDRS = 16 };
+struct net_view {
+	bool found, up;
+	uint32_t mtu;
+	uint8_t mac[6];
+	char kind[16], alias[256]; /* kind "": a real device */
+	struct net_addr addrs[NET_VIEW_ADDRS];
+	size_t naddrs;
+};
+/* In the namespace, or (-1) the caller's. No such link: 0, found is false. Blocks: for netlink. */
+int net_look(int netns_fd, const char *ifname, struct net_view *ret, struct err *err);
+
 /*
  * net_walls_of_others - chains of other tables that drop what is forwarded, by their policy
  *

@@ -63,6 +63,8 @@ static const struct verb verbs[] = {
 		"this file by another" },
 	{ "image", cmd_image, "VERB [OPTION…]",
 		"the store of images: import, ls, inspect, tag, rollback, rm, gc, verify, df" },
+	{ "network", cmd_network, "ls|inspect|check [--json] [NAME…]",
+		"the networks, who is on them, and whether the kernel has what they say" },
 	{ "volume", cmd_volume, "ls|inspect|create|rm|prune [OPTION…] [NAME…]",
 		"the volumes: list, tell all of one, make, remove, remove what no unit names" },
 	{ "metrics", cmd_metrics, "", "the units in numbers, in Prometheus' text format" },

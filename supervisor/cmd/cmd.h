@@ -80,6 +80,7 @@ int cmd_pack(int argc, char **argv);
 int cmd_bundle(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_volume(int argc, char **argv);
+int cmd_network(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 

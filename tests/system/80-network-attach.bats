@@ -31,6 +31,15 @@ prepare() { need_root_fs busybox; }
 		split(".")[3] | tonumber] | .[0] >= 128 and .[0] < 144'
 	berth exec db grep -q '10.60.0.9.*shop' /etc/hosts
 	pings db 10.60.0.9
+	run -0 berth network ls lan
+	[[ ${lines[1]} =~ ^lan\ +bridge\ +br-lan\ +10.60.0.0/24\ +fd00:60::/64\ +db,\ web$ ]]
+	berth network inspect lan.network | jq -e '.[0] | .labels.site == "berlin" and .link.up and
+		(.link.addresses | any(. == "10.60.0.1/24")) and (.members | length) == 2 and
+		(.members[] | select(.unit == "web.container") | .ipv4 == "10.60.0.9" and .default_route and
+		.host_link.exists and .link.mac == "02:00:00:00:60:09" and .counters.rx_packets > 0)'
+	run -0 berth network check
+	[ -z "$output" ]
+	run -4 berth network inspect nowhere
 }
 
 @test "IPv6 alone, no addresses at all, name servers of a network, names that are not told" {

@@ -46,6 +46,10 @@ says() { wait_until 10 grep -q -- "$1" "$BATS_TEST_TMPDIR/supervise.log"; }
 	instance=${instance#berth-}
 	kill_supervise
 	ip link del br-site
+	run -1 berth network check
+	has 'site: a.container b'
+	has 'is not on its bridge'
+	has 'site: bridge br-site is missing'
 	nft delete table inet "berth-$instance"
 	ip link add orphan0 type veth peer name orphan1
 	ip link set orphan0 alias "berth:$instance:gone:0"
