@@ -83,30 +83,35 @@ static const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
-/* Edits (insert, delete, change) between two short words; long ones are simply far apart. */
+/* Edits (insert, delete, change, two neighbours swapped) between two short words; long ones are simply
+ * far apart. */
 static unsigned distance(const char *a, const char *b)
 {
 	enum { LONGEST = 24 };
-	unsigned row[LONGEST + 1];
+	unsigned rows[LONGEST + 1][LONGEST + 1];
+	size_t m = strlen(a);
 	size_t n = strlen(b);
 
-	if (strlen(a) > LONGEST || n > LONGEST)
+	if (m > LONGEST || n > LONGEST)
 		return UINT8_MAX;
+	for (unsigned i = 0; i <= m; i++)
+		rows[i][0] = i;
 	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1]; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
+		rows[0][j] = j;
+	for (size_t i = 1; i <= m; i++)
 		for (size_t j = 1; j <= n; j++) {
-			unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-			unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+			unsigned best = rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
 
-			diagonal = row[j];
-			row[j] = change < best ? change : best;
+			if (rows[i - 1][j] + 1 < best)
+				best = rows[i - 1][j] + 1;
+			if (rows[i][j - 1] + 1 < best)
+				best = rows[i][j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				rows[i - 2][j - 2] + 1 < best)
+				best = rows[i - 2][j - 2] + 1;
+			rows[i][j] = best;
 		}
-	}
-	return row[n];
+	return rows[m][n];
 }
 
 static const struct verb *verb_near(const char *name)
