@@ -95,10 +95,25 @@ static int each_name(const struct store *store, const char *room,
 	return r < 0 ? err_sys(err, -r, "clear %s/%s", store->path, room) : 0;
 }
 
+/* A pull that nobody has gone on with for a week. The directory for its blobs changes with each of them. */
+static bool is_abandoned(int dir, const char *name)
+{
+	static const time_t week = 7 * 24 * 60 * 60;
+	char blobs[300];
+	struct stat st;
+
+	(void)snprintf(blobs, sizeof blobs, "%s/blobs/sha256", name);
+	if (fstatat(dir, blobs, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+		fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	return st.st_mtim.tv_sec < time(NULL) - week;
+}
+
 static int sweep_tmp(int dir, const char *name, void *data)
 {
 	(void)data;
-	return str_starts(name, "pull-") ? 0 : path_remove_tree(dir, name);
+	return str_starts(name, "pull-") && !is_abandoned(dir, name) ? 0
+								     : path_remove_tree(dir, name);
 }
 
 /* What file_replace_at had not renamed yet. */

@@ -40,7 +40,7 @@ int store_open(struct store *ret, const char *path, struct err *err);
  * store_open_locked - to write; the store is made if it is not there
  *
  * Gives: the lock, and what a dead writer left in tmp/ is gone, but for tmp/pull-*, which another pull
- *        goes on with. The lock goes with store_close, or with the process.
+ *        goes on with: they go when none has for a week. The lock goes with store_close, or with the process.
  * Blocks: with `wait` until the one who has the lock is done.
  * Fails:  -EBUSY without `wait`, with words that name the holder; -EROFS and others, with words.
  */

@@ -246,6 +246,17 @@ static void one_writer(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* As if nobody had touched it for eight days. */
+static void grow_old(const struct place *p, const char *name)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = time(NULL) - 8 * 24 * 60 * 60 } };
+	char path[200];
+
+	(void)snprintf(path, sizeof path, "%s/%s", p->path, name);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
 static void the_half_done_is_swept(void **state)
 {
 	struct place *p = *state;
@@ -254,10 +265,16 @@ static void the_half_done_is_swept(void **state)
 	store_close(&p->store);
 	dir_at(p->path, "tmp/123.4/layers/" CHAIN("a") "/deep");
 	dir_at(p->path, "tmp/pull-0123");
+	dir_at(p->path, "tmp/pull-new/blobs/sha256");
+	dir_at(p->path, "tmp/pull-old/blobs/sha256");
+	grow_old(p, "tmp/pull-old/blobs/sha256");
+	grow_old(p, "tmp/pull-old");
+	grow_old(p, "tmp/pull-new"); /* only its blobs have changed since */
 	write_at(p->path, "names/.localhost+web:latest.tmp", "half");
 	assert_int_equal(store_open_locked(&p->store, p->path, false, &err), 0);
 	assert_false(there(p, "tmp/123.4"));
-	assert_true(there(p, "tmp/pull-0123"));
+	assert_true(there(p, "tmp/pull-0123") && there(p, "tmp/pull-new"));
+	assert_false(there(p, "tmp/pull-old"));
 	assert_false(there(p, "names/.localhost+web:latest.tmp"));
 }
 
