@@ -188,6 +188,8 @@ static int fill_if_empty(int volume, int rootfd, const char *target)
 	if (tree_is_empty(volume, is_no_content) != 1)
 		return unlinkat(volume, FILL_NEW, AT_REMOVEDIR) < 0 ? -errno : 0;
 	r = fill_from(volume, from, copy);
+	if (r < 0)
+		(void)path_remove_tree(volume, FILL_NEW);
 	fd_close(&copy); /* its lock too */
 	return r < 0 ? r : fill_finish(volume);
 }
@@ -208,23 +210,12 @@ static int open_parent(const char *path, const char *name, struct err *err)
 	return fd < 0 ? err_sys(err, errno, "open %s", parent) : fd;
 }
 
-/* Built as PARENT/.NAME.new, synced and renamed: there wholly, or not at all. */
-int volume_make(const struct mount_spec *mount, int rootfd, struct err *err)
+/* What is to be in it, in the directory that becomes the volume. */
+static int make_content(const struct mount_spec *mount, int volume, int rootfd, struct err *err)
 {
 	const char *name = strrchr(mount->source, '/') + 1;
-	char tmp[256];
-	own_fd dir = open_parent(mount->source, name, err);
-	own_fd volume = -1;
 	int r = 0;
 
-	if (dir < 0)
-		return dir;
-	(void)snprintf(tmp, sizeof tmp, ".%.240s.new", name);
-	volume = open_unborn(dir, name, tmp);
-	if (volume == -EEXIST)
-		return 0;
-	if (volume < 0)
-		return err_sys(err, -volume, "make the volume %s", mount->source);
 	if (fchmod(volume, mount->mode ? mount->mode : VOLUME_MODE) < 0)
 		return err_sys(err, errno, "chmod the volume %s", name);
 	if (mount->copy_up)
@@ -236,9 +227,35 @@ int volume_make(const struct mount_spec *mount, int rootfd, struct err *err)
 		return err_sys(err, errno, "chmod the volume %s", name);
 	if ((mount->uid || mount->gid) && fchown(volume, mount->uid, mount->gid) < 0)
 		return err_sys(err, errno, "chown the volume %s", name);
-	if (syncfs(volume) < 0 || renameat(dir, tmp, dir, name) < 0 || fsync(dir) < 0)
-		return err_sys(err, errno, "make the volume %s", mount->source);
-	return 0;
+	return syncfs(volume) < 0 ? err_sys(err, errno, "sync the volume %s", name) : 0;
+}
+
+/* Built as PARENT/.NAME.new, synced and renamed: there wholly, or not at all. What cannot be finished,
+ * for the disk is full, gives the disk back at once. */
+int volume_make(const struct mount_spec *mount, int rootfd, struct err *err)
+{
+	const char *name = strrchr(mount->source, '/') + 1;
+	char tmp[256];
+	own_fd dir = open_parent(mount->source, name, err);
+	own_fd volume = -1;
+	int r;
+
+	if (dir < 0)
+		return dir;
+	(void)snprintf(tmp, sizeof tmp, ".%.240s.new", name);
+	volume = open_unborn(dir, name, tmp);
+	if (volume == -EEXIST)
+		return 0;
+	if (volume < 0)
+		return err_sys(err, -volume, "make the volume %s", mount->source);
+	r = make_content(mount, volume, rootfd, err);
+	if (r == 0 && renameat(dir, tmp, dir, name) < 0)
+		r = err_sys(err, errno, "make the volume %s", mount->source);
+	if (r < 0) {
+		(void)path_remove_tree(dir, tmp);
+		return r;
+	}
+	return fsync(dir) < 0 ? err_sys(err, errno, "sync the volume %s", mount->source) : 0;
 }
 
 /* The directory, locked, and still the one of that name. */

@@ -210,6 +210,26 @@ kill_both() {
 	umount "$STATE"
 }
 
+@test "a full disk makes no volume, and is given back what half of one took" {
+	mount -t tmpfs -o size=2m tmpfs "$STATE"
+	head -c 4M /dev/zero | tr '\\0' x >"$IMAGE/srv/big"
+	mkdir -p "$VOLUMES/empty"
+	container web Volume=data:/srv
+	container two Volume=empty:/srv
+	start_supervise
+	wait_for failed web
+	wait_for failed two
+	run berth why web
+	has 'copy /srv of the image into the volume data: No space left on device'
+	[ "$(ls -A "$VOLUMES")" = empty ]
+	[ -z "$(ls -A "$VOLUMES/empty")" ]
+	mount -o remount,size=16m "$STATE"
+	berth start web two
+	[ "$(stat -c %s "$VOLUMES/data/big" "$VOLUMES/empty/big" | sort -u)" = 4194304 ]
+	stop_supervise
+	umount "$STATE"
+}
+
 # ---- mounts -------------------------------------------------------------------------------------
 
 # ext4 FILE: a file with a file system in it.
