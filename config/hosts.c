@@ -155,14 +155,37 @@ static const char *host_file(struct build *b, const char *path)
 	return n > 0 ? build_ntext(b, text, (size_t)n) : "";
 }
 
-static const char *hosts_text(struct build *b, const struct part *part, const char *const *networks)
+/* What the text is made of: a member that comes or goes changes the text, not the name. */
+static const char *hosts_name(struct build *b, const struct part *part, const char *added)
+{
+	const char *words = build_text(b, "%s|%d|%s", added, part->spec->net.mode,
+		part->nnets ? "" : part->spec->hostname);
+
+	for (size_t i = 0; i < part->nnets; i++)
+		words = build_text(
+			b, "%s|%s", words, b->set->units[part->nets[i].network].bridge->name);
+	return build_text(b, "hosts-%016llx", str_hash(words));
+}
+
+static const char *added_text(struct build *b, const struct part *part)
+{
+	struct page page;
+
+	if (!page_open(b, &page))
+		return "";
+	added_hosts(b, part, page.file);
+	return page_close(b, &page);
+}
+
+static const char *hosts_text(
+	struct build *b, const struct part *part, const char *added, const char *const *networks)
 {
 	struct page page;
 
 	if (!page_open(b, &page))
 		return "";
 	/* What the user wrote wins over what a sibling is called: the first line counts. */
-	added_hosts(b, part, page.file);
+	(void)fputs(added, page.file);
 	if (part->spec->net.mode == NET_HOST) {
 		(void)fputs(host_file(b, "/etc/hosts"), page.file);
 	} else {
@@ -318,11 +341,14 @@ void pass_names(struct build *b)
 		networks[i] = names_are_told(b, i) ? network_text(b, i) : "";
 	for (uint32_t i = 0; i < n; i++) {
 		struct part *part = &b->parts[i];
+		const char *added;
 
 		if (!part->spec || part->spec->native)
 			continue;
 		names_check(b, i);
-		part->spec->hosts = hosts_text(b, part, networks);
+		added = added_text(b, part);
+		part->spec->hosts = hosts_text(b, part, added, networks);
+		part->spec->hosts_name = hosts_name(b, part, added);
 		part->spec->resolv_conf = resolv_text(b, part,
 			of_host[part->spec->net.mode == NET_PRIVATE ||
 				part->spec->net.mode == NET_PATH]);
@@ -333,6 +359,7 @@ void pass_names(struct build *b)
 		if (other == UNIT_NONE || !b->parts[i].spec || !b->parts[other].spec)
 			continue;
 		b->parts[i].spec->hosts = b->parts[other].spec->hosts;
+		b->parts[i].spec->hosts_name = b->parts[other].spec->hosts_name;
 		b->parts[i].spec->resolv_conf = b->parts[other].spec->resolv_conf;
 	}
 }

@@ -115,6 +115,8 @@ struct container_spec {
 
 	/* Text of the files bind-mounted over /etc; NULL: none is mounted (host network: the host's). */
 	const char *hosts;
+	const char
+		*hosts_name; /* the same for all who always have the same text: its file's name */
 	const char *resolv_conf;
 
 	struct strv labels; /* "key=value" */

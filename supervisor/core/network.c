@@ -10,6 +10,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
 #include "supervisor/core/service.h"
+#include "supervisor/runtime/volume.h"
 
 bool network_needed(const struct service *s)
 {
@@ -134,6 +135,21 @@ static int set_up(const void *data, struct err *err)
 			machine_alive(&sv->services[i].m) && network_needed(&sv->services[i]))
 			reattach(&sv->services[i]);
 	return r;
+}
+
+/* Names of siblings that came or went with a new configuration, told to those who go on running. */
+void network_names(const struct supervisor *sv)
+{
+	for (size_t i = 0; i < sv->nservices; i++) {
+		const struct container_spec *spec = sv->services[i].unit->spec;
+		int r = 0;
+
+		if (machine_alive(&sv->services[i].m) && spec->hosts && spec->hosts_name)
+			r = volume_text_refresh(sv->env.run_dir, spec->hosts_name, spec->hosts);
+		if (r < 0)
+			log_warning("%s: its /etc/hosts cannot be brought up to date: %s",
+				sv->services[i].unit->stem, strerror(-r));
+	}
 }
 
 static void was_set_up(struct supervisor *sv, int r, const struct err *err, void *data)

@@ -389,6 +389,7 @@ static int open_all(struct supervisor *sv, struct err *err)
 		return 0;
 	wanted_load(sv);
 	network_prune(sv);
+	network_names(sv);
 	network_take_up(sv);
 	images_begin(sv);
 	sweep_volumes(sv);

@@ -248,7 +248,9 @@ void netwatch_settle(struct supervisor *sv);
 /* Set the network up again in a moment. */
 void netwatch_repair(struct supervisor *sv);
 void netwatch_end(struct supervisor *sv);
-/* The same when something that needs it runs already. */
+/* /etc/hosts of what runs already, in place. */
+void network_names(const struct supervisor *sv);
+/* network_begin when something that needs it runs already. */
 void network_take_up(struct supervisor *sv);
 /* What does not run gives the host's devices back, by a worker; until then it is not started. */
 void network_release(struct service *s);

@@ -447,15 +447,16 @@ static int add_volume(struct plan *plan, const struct mount_spec *mount, struct 
 		propagation, err);
 }
 
-/* A text that many containers of a network share is one file, read-only, named by its content. */
-static int add_text(struct plan *plan, const char *text, const char *target, struct err *err)
+/* A text that many containers of a network share is one file, read-only: named, or by its content. */
+static int add_text(
+	struct plan *plan, const char *name, const char *text, const char *target, struct err *err)
 {
 	char path[256];
 	int r;
 
 	if (!text)
 		return 0;
-	r = volume_shared_text(plan->env->run_dir, text, path, sizeof path, err);
+	r = volume_shared_text(plan->env->run_dir, name, text, path, sizeof path, err);
 	if (r < 0)
 		return r;
 	return add_bind(
@@ -491,11 +492,11 @@ int step_volumes(struct plan *plan, struct err *err)
 	}
 	(void)snprintf(hostname, sizeof hostname, "%s\n", spec->hostname ? spec->hostname : "");
 	if (r >= 0 && spec->hostname)
-		r = add_text(plan, hostname, "/etc/hostname", err);
+		r = add_text(plan, NULL, hostname, "/etc/hostname", err);
 	if (r >= 0)
-		r = add_text(plan, spec->hosts, "/etc/hosts", err);
+		r = add_text(plan, spec->hosts_name, spec->hosts, "/etc/hosts", err);
 	if (r >= 0)
-		r = add_text(plan, spec->resolv_conf, "/etc/resolv.conf", err);
+		r = add_text(plan, NULL, spec->resolv_conf, "/etc/resolv.conf", err);
 	if (r >= 0)
 		r = add_timezone(plan, err);
 	if (r >= 0 && notify)

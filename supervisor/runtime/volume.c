@@ -421,22 +421,50 @@ int volume_stage_file(const char *run_dir, const struct mount_spec *mount, struc
 	return tree < 0 ? err_sys(err, -tree, "bind the copy of %s", mount->source) : tree;
 }
 
-int volume_shared_text(
-	const char *run_dir, const char *text, char *ret_path, size_t size, struct err *err)
+int volume_text_refresh(const char *run_dir, const char *name, const char *text)
+{
+	size_t n = strlen(text);
+	own_mem char *old = malloc(n + 2);
+	char path[300];
+	own_fd fd = -1;
+	ssize_t got;
+
+	(void)snprintf(path, sizeof path, "%s/etc/%s", run_dir, name);
+	if (!old)
+		return -ENOMEM;
+	got = file_read_at(AT_FDCWD, path, old, n + 2);
+	if (got == -ENOENT || (got == (ssize_t)n && memcmp(old, text, n) == 0))
+		return 0;
+	/* In place: a file that is mounted elsewhere cannot be replaced there. */
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	got = write_full(fd, text, n);
+	if (got == 0 && ftruncate(fd, (off_t)n) < 0)
+		got = -errno;
+	return (int)got;
+}
+
+int volume_shared_text(const char *run_dir, const char *given, const char *text, char *ret_path,
+	size_t size, struct err *err)
 {
 	char dir[256];
-	char name[24];
-	char mine[48];
+	char name[40];
+	char mine[64];
 	uint64_t number = 0;
 	own_fd dirfd = -1;
 	int r;
 
 	(void)snprintf(dir, sizeof dir, "%s/etc", run_dir);
-	(void)snprintf(name, sizeof name, "%016llx", str_hash(text));
+	(void)snprintf(name, sizeof name, "%s", given ? given : "");
+	if (!given)
+		(void)snprintf(name, sizeof name, "%016llx", str_hash(text));
 	if ((size_t)snprintf(ret_path, size, "%s/%s", dir, name) >= size)
 		return err_set(err, ENAMETOOLONG, "path %s/%s is too long", dir, name);
-	if (access(ret_path, F_OK) == 0)
-		return 0;
+	if (access(ret_path, F_OK) == 0) {
+		r = given ? volume_text_refresh(run_dir, name, text) : 0;
+		return r < 0 ? err_sys(err, -r, "write %s", ret_path) : 0;
+	}
 	r = path_mkdirs(dir, 0755);
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r < 0 || dirfd < 0)

@@ -51,8 +51,13 @@ int volume_chown(const char *path, const struct ids *ids, struct err *err);
  * mount; the copy lives in memory and dies with the container. Gives the mount's descriptor. */
 int volume_stage_file(const char *run_dir, const struct mount_spec *mount, struct err *err);
 
-/* volume_shared_text - RUN_DIR/etc/HASH with this content, made if it is not there yet. */
-int volume_shared_text(
-	const char *run_dir, const char *text, char *ret_path, size_t size, struct err *err);
+/* volume_shared_text - RUN_DIR/etc/NAME with this content, for all who share it
+ *
+ * A name that is NULL is chosen by the content. One that is given may have had another content: it is
+ * changed in place, so all who have it mounted see that. */
+int volume_shared_text(const char *run_dir, const char *name, const char *text, char *ret_path,
+	size_t size, struct err *err);
+/* The same of one that may not be there: then nothing is made. 0 or -errno. */
+int volume_text_refresh(const char *run_dir, const char *name, const char *text);
 
 #endif

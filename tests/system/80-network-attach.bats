@@ -64,6 +64,34 @@ prepare() { need_root_fs busybox; }
 	[[ "$output" != *fd00:66:* ]]
 }
 
+@test "names of members that a reload adds and removes, seen by one that runs; one file for a network" {
+	network lan Subnet=10.69.0.0/24
+	on a lan.network
+	on b lan.network
+	start_supervise
+	wait_for ready a
+	wait_for ready b
+	pid=$(pid_of a)
+	knows() { berth exec a grep -qw "$1" /etc/hosts; }
+	knows b
+	on newcomer lan.network:alias=fresh
+	rm "$UNITS/b.container"
+	berth reload
+	wait_until 5 knows fresh
+	run knows b
+	[ "$status" -ne 0 ]
+	wait_for ready newcomer
+	pings a "$(address newcomer | cut -d/ -f1)"
+	[ "$pid" = "$(pid_of a)" ]
+	[ "$(find "$RUNTIME/etc" -name 'hosts-*' | wc -l)" = 1 ]
+	end_supervise
+	rm "$UNITS/newcomer.container"
+	start_supervise
+	run knows fresh
+	[ "$status" -ne 0 ]
+	[ "$pid" = "$(pid_of a)" ]
+}
+
 @test "a namespace that somebody else made is joined and left as it is" {
 	mkdir -p /run/netns
 	ip netns add theirs

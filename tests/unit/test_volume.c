@@ -33,7 +33,7 @@ static int write_all(const char *dir)
 		int fd;
 
 		(void)snprintf(text, sizeof text, "text %d\n", i);
-		if (volume_shared_text(dir, text, path, sizeof path, &err) < 0) {
+		if (volume_shared_text(dir, NULL, text, path, sizeof path, &err) < 0) {
 			(void)fprintf(stderr, "%s\n", err.text);
 			return 1;
 		}
