@@ -450,15 +450,21 @@ static const char *attr_text(const struct nlmsghdr *h, uint16_t type)
 	return attr ? mnl_attr_get_str(attr) : "";
 }
 
+static const char *cure_of(const struct nft *nft, int code)
+{
+	if (code != EPROTONOSUPPORT && code != EOPNOTSUPP && code != EAFNOSUPPORT && code != ENOENT)
+		return "";
+	if (nft->family == NFPROTO_BRIDGE)
+		return ": the kernel lacks nf_tables for bridges: modprobe nft_meta_bridge, or "
+		       "build it with CONFIG_NF_TABLES_BRIDGE, CONFIG_NFT_BRIDGE_META";
+	return ": the kernel lacks a part of nf_tables: modprobe nf_tables nft_chain_nat "
+	       "nft_nat nft_masq nft_fib_inet nft_ct, or build it with CONFIG_NF_TABLES, "
+	       "_INET, CONFIG_NFT_NAT, _MASQ, _FIB_INET, _CT";
+}
+
 static int refused(const struct nft *nft, int code, uint32_t seq, struct err *err)
 {
-	const bool lacks = code == EPROTONOSUPPORT || code == EOPNOTSUPP || code == EAFNOSUPPORT ||
-			   code == ENOENT;
-	const char *cure =
-		lacks ? ": the kernel lacks a part of nf_tables: modprobe nf_tables nft_chain_nat "
-			"nft_nat nft_masq nft_fib_inet nft_ct, or build it with CONFIG_NF_TABLES, "
-			"_INET, CONFIG_NFT_NAT, _MASQ, _FIB_INET, _CT"
-		      : "";
+	const char *cure = cure_of(nft, code);
 	const struct nlmsghdr *h = (const struct nlmsghdr *)nft->buf;
 	int left = (int)nft->used;
 

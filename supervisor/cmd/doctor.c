@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -280,13 +281,20 @@ static int probe_nf_tables(const struct check *check)
 	return net_nft_probe();
 }
 
-/* Makes a table of that family and removes it, in the child's network namespace. */
+/* The walls of one container that is not there, in the child's network namespace. */
 static int probe_guard(const struct check *check)
 {
-	const struct net_rules none = { 0 };
+	const struct net_bridge bridge = { .name = "doctor", .ifname = "doctor" };
+	const struct net_iface iface = { .bridge = &bridge,
+		.host_ifname = "doctor",
+		.addr4 = { .family = AF_INET, .prefix = 32, .bytes = { 10, 0, 0, 2 } },
+		.mac = { 2 } };
+	const struct net_spec spec = { .ifaces = &iface, .nifaces = 1 };
+	const struct net_spec *const members[] = { &spec };
+	const struct net_rules rules = { .members = members, .nmembers = 1 };
 
 	(void)check;
-	return net_guard_apply("doctor", &none, NULL);
+	return net_guard_apply("doctor", &rules, NULL);
 }
 
 static int probe_seccomp(const struct check *check)
@@ -390,7 +398,7 @@ static const struct check checks[] = {
 	{ "nf_tables bridge", probe_guard, NULL, true, false,
 		"containers of one network can take each other's addresses, and IPAddressDeny= is "
 		"refused",
-		"CONFIG_NF_TABLES_BRIDGE" },
+		"CONFIG_NF_TABLES_BRIDGE, CONFIG_NFT_BRIDGE_META, modprobe nft_meta_bridge" },
 	{ "tun", probe_file, "/dev/net/tun", false, false, "AddDevice=/dev/net/tun is refused",
 		"CONFIG_TUN, modprobe tun" },
 	{ "loop devices", probe_file, "/dev/loop-control", false, false,

@@ -29,6 +29,7 @@ static const char *const wanted[] = {
 	"nft_chain_nat",
 	"nft_nat",
 	"nft_masq",
+	"nft_meta_bridge",
 	"nft_ct",
 	"nft_fib_inet",
 	"nf_conntrack",

@@ -185,7 +185,7 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 	nft -f - <<-EOT
 		table inet firewall {
 			chain input { type filter hook input priority 0; policy drop;
-				ct state established,related accept; iif lo accept; meta l4proto ipv6-icmp accept; }
+				ct state established,related accept; iif lo accept; meta l4proto 58 accept; }
 			chain forward { type filter hook forward priority 0; policy drop;
 				ct state established,related accept; }
 		}

@@ -47,7 +47,7 @@ for applet in sh mount umount modprobe; do ln -s busybox "$tree/bin/$applet"; do
 # The root that all tests share is this machine's: another architecture's programs go into the copy.
 cp -a "$(tests/lib/roots.sh busybox)" "$tree/srv/"
 cp "$sysroot/bin/busybox" "$O/tests/probe" "$tree/srv/busybox/bin/"
-tests/vm/modules.sh "$modules" "$tree" overlay erofs loop veth bridge nf_tables nft_chain_nat nft_nat nft_masq \
+tests/vm/modules.sh "$modules" "$tree" overlay erofs loop veth bridge nf_tables nft_chain_nat nft_nat nft_meta_bridge nft_masq \
 	nft_ct nft_fib_inet nf_conntrack fuse inet_diag tcp_diag udp_diag raw_diag virtio_pci virtio_blk \
 	virtio_rng ext4 i6300esb softdog
 cp -r tests/vm/pid1/. "$tree/etc/"

@@ -19,7 +19,7 @@ cp -a "$(tests/lib/roots.sh busybox "$O")" "$tree/build/roots/"
 for kernel in oldest newest; do
 	# shellcheck disable=SC2046 # two words
 	set -- $(tests/vm/kernel.sh $kernel)
-	tests/vm/modules.sh "$2" "$tree/modules" overlay bridge veth nf_tables nft_chain_nat nft_nat nft_masq \
+	tests/vm/modules.sh "$2" "$tree/modules" overlay bridge veth nf_tables nft_chain_nat nft_nat nft_meta_bridge nft_masq \
 		nft_ct nf_nat nft_redir nft_fib nft_fib_inet erofs loop fuse tun softdog i6300esb \
 		inet_diag tcp_diag udp_diag raw_diag unix_diag macvlan ipvlan 8021q dummy
 done
