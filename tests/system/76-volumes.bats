@@ -485,6 +485,51 @@ not_mounted() { ! mounted "$1"; }
 	rm -r "$mnt"
 }
 
+# What mount(8) leaves to a program of the type, so does berth: its words are the reason, its server
+# lives in the unit's cgroup, and one that never ends is ended.
+@test "a type with a mount.TYPE is mounted by it" {
+	mnt=/tmp/m$BATS_TEST_NUMBER
+	mount -t tmpfs helpers /usr/local/sbin
+	cat >/usr/local/sbin/mount.good <<-EOT
+		#!/bin/sh
+		echo "\$*" >$BATS_TEST_TMPDIR/said
+		sleep 1000001 >/dev/null 2>&1 </dev/null &
+		exec mount -t tmpfs "\$1" "\$2"
+	EOT
+	printf '#!/bin/sh\necho "mount.bad: access denied by server" >&2\nexit 32\n' >/usr/local/sbin/mount.bad
+	printf '#!/bin/sh\nexec sleep 1000002\n' >/usr/local/sbin/mount.slow
+	chmod +x /usr/local/sbin/mount.*
+	mount_unit "$mnt/good" What=server:/x Type=good.sub Options=ro,nofail,vers=4
+	good=$MOUNT
+	mount_unit "$mnt/bad" What=server:/x Type=bad
+	bad=$MOUNT
+	mount_unit "$mnt/slow" What=server:/x Type=slow TimeoutSec=1
+	late=$MOUNT
+	for unit in "$good" "$bad" "$late"; do printf '[Install]\nWantedBy=remote-fs.target\n' >>"$UNITS/$unit"; done
+	start_supervise
+	wait_for ready "$good"
+	[ "$(cat "$BATS_TEST_TMPDIR/said")" = "server:/x $mnt/good -o ro,vers=4 -t good.sub" ]
+	pgrep -f 'sleep 1000001' | xargs -I{} grep -h "/c/$good/" "/proc/{}/cgroup"
+	wait_for failed "$bad"
+	run berth why "$bad"
+	has 'mount.bad failed: mount.bad: access denied by server'
+	wait_for failed "$late"
+	run berth why "$late"
+	has 'not mounted within 1000ms (at: mount the file system server:/x)'
+	run pgrep -f 'sleep 1000002'
+	[ "$status" = 1 ]
+	# Another berth finds it as it is.
+	kill_supervise
+	start_supervise
+	[ "$(state_of "$good")" = ready ]
+	stop_supervise
+	not_mounted "$mnt/good"
+	run pgrep -f 'sleep 1000001'
+	[ "$status" = 1 ]
+	umount /usr/local/sbin
+	rm -r "$mnt"
+}
+
 # ---- berth volume -------------------------------------------------------------------------------
 
 of_volume() { berth volume inspect "$1" | jq -r ".[0].$2"; }
