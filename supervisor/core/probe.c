@@ -33,8 +33,8 @@ static const struct health_spec *health_of(const struct service *s)
 
 static void probe_leaf(const struct service *s, char *ret, size_t size)
 {
-	(void)snprintf(
-		ret, size, "c/%s/probe-%llu", s->unit->stem, (unsigned long long)s->probe->serial);
+	(void)snprintf(ret, size, "c/%s/probe-%llu", s->unit->spec->name,
+		(unsigned long long)s->probe->serial);
 }
 
 static void health_set(struct service *s, enum service_health health)

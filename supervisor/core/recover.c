@@ -72,10 +72,19 @@ void workers_end(struct supervisor *sv)
 	(void)cgroup_each(&sv->tree, "workers", await_log_writer, sv);
 }
 
-static struct service *service_by_stem(const struct supervisor *sv, const char *name)
+/* Leaves are called after the container, records and logs after the unit. */
+static struct service *service_by_name(const struct supervisor *sv, const char *name)
 {
 	for (size_t i = 0; i < sv->nservices; i++)
 		if (strcmp(sv->services[i].unit->spec->name, name) == 0)
+			return &sv->services[i];
+	return NULL;
+}
+
+static struct service *service_by_stem(const struct supervisor *sv, const char *stem)
+{
+	for (size_t i = 0; i < sv->nservices; i++)
+		if (strcmp(sv->services[i].unit->stem, stem) == 0)
 			return &sv->services[i];
 	return NULL;
 }
@@ -119,7 +128,7 @@ static int remove_runs(const char *name, void *data)
 	char path[300];
 
 	walk.name = name;
-	walk.s = service_by_stem(walk.sv, name);
+	walk.s = service_by_name(walk.sv, name);
 	(void)snprintf(path, sizeof path, "c/%s", name);
 	(void)cgroup_each(&walk.sv->tree, path, remove_run, &walk);
 	if (!walk.s)

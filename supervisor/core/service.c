@@ -450,8 +450,8 @@ static void act_launch(struct service *s)
 		service_dispatch(s, EVENT_EXTERNAL);
 		return;
 	}
-	(void)snprintf(
-		s->leaf, sizeof s->leaf, "c/%s/%llu", name_of(s), (unsigned long long)s->m.run);
+	(void)snprintf(s->leaf, sizeof s->leaf, "c/%s/%llu", s->unit->spec->name,
+		(unsigned long long)s->m.run);
 	r = launch(s, &err);
 	if (r >= 0)
 		return;

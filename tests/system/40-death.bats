@@ -131,3 +131,28 @@ die_at() {
 	has "$SUPERVISOR"
 	declared_state
 }
+
+@test "a container that is not called as its file is taken up too" {
+	rm "$UNITS"/[ab].container
+	unit web.container <<-EOT
+		[Container]
+		ContainerName=other
+		Rootfs=$ROOTS/busybox
+		Exec=httpd -f -p 80 -h /www
+		Network=none
+		StopSignal=SIGKILL
+		HealthCmd=true
+		HealthInterval=100ms
+		[Install]
+		WantedBy=default.target
+	EOT
+	start_supervise
+	wait_for ready other
+	pid=$(pid_of other)
+	kill_supervise
+	start_supervise
+	wait_for ready other
+	[ "$(pid_of other)" = "$pid" ]
+	[ "$(find "$(cgroup_top)" -path '*/c/*' -prune -type d -printf '%f\n')" = other ]
+	stop_supervise
+}
