@@ -147,6 +147,11 @@ int store_open_locked(struct store *ret, const char *path, bool wait, struct err
 	return 0;
 }
 
+void store_unlock(struct store *store)
+{
+	fd_close(&store->lock);
+}
+
 void store_close(struct store *store)
 {
 	fd_close(&store->lock);

@@ -45,6 +45,8 @@ int store_open(struct store *ret, const char *path, struct err *err);
  * Fails:  -EBUSY without `wait`, with words that name the holder; -EROFS and others, with words.
  */
 int store_open_locked(struct store *ret, const char *path, bool wait, struct err *err);
+/* The lock alone: from here on it is only read, and its trash removed. */
+void store_unlock(struct store *store);
 void store_close(struct store *store);
 
 /* ---- putting in -------------------------------------------------------------------------------- */

@@ -188,7 +188,7 @@ static int remove_in(int parent, const char *name, int depth)
 		return -ELOOP;
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno; /* somebody else removes it too */
 	dir = fdopendir(fd);
 	if (!dir)
 		return -errno;

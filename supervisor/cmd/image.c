@@ -86,7 +86,7 @@ int image_lookup(
 	return r;
 }
 
-int image_collect(const struct store *store, struct store_freed *ret, struct err *err)
+int image_collect(struct store *store, struct store_freed *ret, struct err *err)
 {
 	struct store_pins pins = { 0 };
 	int r = store_pins_read(client_run_dir(), &pins, err);
@@ -94,6 +94,7 @@ int image_collect(const struct store *store, struct store_freed *ret, struct err
 	if (r == 0)
 		r = store_gc(store, &pins, false, ret, err);
 	store_pins_done(&pins);
+	store_unlock(store);
 	return r < 0 ? r : store_trash_empty(store, err);
 }
 

@@ -39,12 +39,13 @@ struct image_source {
 /*
  * image_take_in - import it, name it, remove what is not needed any more, and tell
  *
- * Needs: the store open to write. Gives: an exit code, everything said.
+ * Needs: the store open to write. Gives: an exit code, everything said; the lock is given back.
  */
-int image_take_in(const struct store *store, const struct image_source *source);
+int image_take_in(struct store *store, const struct image_source *source);
 
-/* What no name needs goes; gives what it was. The files are removed at idle priority, here. */
-int image_collect(const struct store *store, struct store_freed *ret, struct err *err);
+/* What no name needs goes; gives what it was. Then the lock is given back, and the files are removed at
+ * idle priority, here. */
+int image_collect(struct store *store, struct store_freed *ret, struct err *err);
 
 /* The verbs: argv[0] is "berth image VERB". */
 int image_import(int argc, char **argv);

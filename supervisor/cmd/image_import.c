@@ -279,7 +279,7 @@ static void tell_programs(const struct taking *t, const struct store_freed *free
 	json_decref(result);
 }
 
-int image_take_in(const struct store *store, const struct image_source *source)
+int image_take_in(struct store *store, const struct image_source *source)
 {
 	struct taking t = { .store = store, .source = source, .names = json_array() };
 	struct store_freed freed = { 0 };

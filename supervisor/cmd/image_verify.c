@@ -218,6 +218,7 @@ int image_verify(int argc, char **argv)
 		putchar('\n');
 	else
 		tell(&v);
+	store_unlock(&v.store);
 	if (v.discard)
 		(void)store_trash_empty(&v.store, NULL);
 	json_decref(v.seen);

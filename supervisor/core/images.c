@@ -51,6 +51,7 @@ static int sweep(const void *data, struct err *err)
 		r = store_pins_read(sv->env.run_dir, &pins, err);
 	if (r == 0)
 		r = store_gc(&store, &pins, false, &freed, err);
+	store_unlock(&store);
 	return r < 0 ? r : store_trash_empty(&store, err);
 }
 
