@@ -59,7 +59,7 @@ static const char *line_after(const char **text, const char *prefix, size_t *ret
 static int signature_read(const char *text, struct signature *ret, struct err *err)
 {
 	const char *part[4];
-	size_t size[4];
+	size_t size[4] = { 0 };
 
 	part[0] = line_after(&text, "untrusted comment: ", &size[0]);
 	part[1] = line_after(&text, "", &size[1]);
@@ -130,8 +130,8 @@ static bool comment_is_signed(const struct signature *signature, const struct pu
 
 int signature_check(int file, const char *text, char *const *keys, size_t nkeys, struct err *err)
 {
-	struct signature signature;
-	struct public_key key;
+	struct signature signature = { 0 };
+	struct public_key key = { 0 };
 	uint8_t hash[HASH_SIZE];
 	int r = sodium_init() < 0 ? err_set(err, EIO, "libsodium does not start") : 0;
 
@@ -141,7 +141,7 @@ int signature_check(int file, const char *text, char *const *keys, size_t nkeys,
 		r = key_find(&signature, keys, nkeys, &key, err);
 	if (r == 0)
 		r = file_hash(file, hash, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (crypto_sign_verify_detached(signature.hash.signature, hash, sizeof hash, key.key) != 0)
 		return err_set(err, EINVAL,
