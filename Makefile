@@ -183,7 +183,7 @@ $(O)/gen/keydoc: $(keydoc_src) config/keys.h config/draft.h config/unit.h config
 	@mkdir -p $(@D)
 	$(HOSTCC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -I. -o $@ $(keydoc_src)
 
-key_pages := $(O)/gen/berth.container.5 $(O)/gen/berth.network.5 $(O)/gen/berth.volume.5
+key_pages := $(patsubst docs/%.5.in,$(O)/gen/%.5,$(wildcard docs/*.5.in))
 $(key_pages): $(O)/gen/%.5: docs/%.5.in $(O)/gen/keydoc
 	$(O)/gen/keydoc $* < $< > $@
 

@@ -129,6 +129,7 @@ void pass_bundle(struct build *b, uint32_t unit);   /* bundle.c: Bundle=, Config
 void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities, masks, sysctls */
 void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
 void pass_fs(struct build *b, uint32_t unit);       /* filesystem.c: [Mount], Device= */
+void pass_pull(struct build *b, uint32_t unit);     /* pull.c: [Image] */
 void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */
 void pass_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
 void pass_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
@@ -158,6 +159,12 @@ const char *filesystem_name(struct build *b, const char *id);
 /* User= and Group= of a .volume, or UID= and GID=: mounts.c. False: none of them is set. */
 bool volume_owner(
 	struct build *b, const struct unit_draft *volume, uint32_t *ret_uid, uint32_t *ret_gid);
+/* pull.c: the .image that Image= names, or UNIT_NONE; what it names, in full (NULL: a mistake that was
+ * told); may it be pulled; and who uses it waits for it. */
+uint32_t image_unit(struct build *b, const struct draft_str *image);
+const char *image_unit_ref(struct build *b, uint32_t unit);
+bool image_unit_pulls(const struct build *b, uint32_t unit);
+void graph_image(struct build *b, uint32_t unit);
 /* By id alone; UNIT_NONE without words. */
 uint32_t unit_by_id(const struct build *b, const char *id);
 /* A .network by its file's name, or by its NetworkName=; UNIT_NONE. */

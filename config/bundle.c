@@ -154,7 +154,8 @@ void pass_bundle(struct build *b, uint32_t unit)
 		DRAFT_SET(draft->exec_start) ? draft->exec_start.at : draft->bundle.at;
 
 	config_file(b, part);
-	if (!part->spec->native || part->spec->filesystem || argv->n == 0)
+	if (!part->spec->native || part->spec->filesystem || part->spec->own_program ||
+		argv->n == 0)
 		return;
 	for (size_t i = 0; i < draft->prefer_host.n && !DRAFT_SET(draft->bundle); i++)
 		if (draft->prefer_host.v[i].text[0] == '/')

@@ -31,6 +31,8 @@ struct draft_str {
 	struct origin at;
 };
 
+enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEWER, PULL_NEVER };
+
 struct draft_bool {
 	bool v;
 	struct origin at;
@@ -190,6 +192,13 @@ struct unit_draft {
 	struct draft_bool volume_copy;
 
 	/* [Mount] */
+	/* [Image]; its Image= is `image` */
+	struct draft_str image_arch, image_os, image_variant, image_auth, image_certs;
+	struct draft_bool image_tls;
+	struct draft_choice image_policy; /* enum pull_policy */
+	struct draft_num image_retry;
+	struct draft_time image_retry_delay;
+
 	struct draft_str mount_what, mount_where, mount_type, mount_options, mount_mode;
 	struct draft_time mount_timeout;
 	struct draft_bool mount_lazy, mount_force, mount_write_only, mount_sloppy;

@@ -56,6 +56,7 @@ static void full_name(const struct unit_draft *unit, const char *ending, struct 
 		[UNIT_VOLUME] = "-volume",
 		[UNIT_TARGET] = "",
 		[UNIT_MOUNT] = "",
+		[UNIT_IMAGE] = "-image",
 	};
 
 	strbuf_add(buf, "%s%s%s", unit->stem, infix[unit->kind], ending);

@@ -29,6 +29,7 @@ static const char *const suffixes[] = {
 	[UNIT_VOLUME] = "volume",
 	[UNIT_TARGET] = "target",
 	[UNIT_MOUNT] = "mount",
+	[UNIT_IMAGE] = "image",
 };
 
 enum { NSUFFIXES = sizeof suffixes / sizeof suffixes[0] };
@@ -38,7 +39,6 @@ static const struct {
 	const char *suffix;
 	const char *advice;
 } unserved[] = {
-	{ "image", "images are taken from ImagePath= and the store; name them with Image=" },
 	{ "pod", "a shared network is Network=OTHER.container in each member" },
 	{ "kube", "write one .container file for each container of it" },
 	{ "build", "build the image elsewhere and put it into ImagePath=" },

@@ -208,14 +208,21 @@ static void root_from_image(struct build *b, const struct draft_str *image, stru
 	struct strv names = { 0 };
 	const char *ref;
 
-	if (str_ends(image->v, ".image") || str_ends(image->v, ".build")) {
+	uint32_t puller = image_unit(b, image);
+
+	if (str_ends(image->v, ".image")) {
+		ref = puller == UNIT_NONE ? NULL : image_unit_ref(b, puller);
+		if (!ref)
+			return;
+		memcpy(full, ref, strlen(ref) + 1);
+	} else if (str_ends(image->v, ".build")) {
 		ERROR_AT(b, image->at,
 			"Image: %s is a file of quadlet that berth does not serve: "
 			"write the image's name, or Rootfs=PATH",
 			image->v);
 		return;
 	}
-	if (reference_normalise(image->v, full) < 0) {
+	if (puller == UNIT_NONE && reference_normalise(image->v, full) < 0) {
 		ERROR_AT(b, image->at,
 			"Image: \"%s\" is not the name of an image: write NAME[:TAG], or "
 			"Rootfs=PATH",
@@ -235,7 +242,8 @@ static void root_from_image(struct build *b, const struct draft_str *image, stru
 		return;
 	if (image_in_dirs(b, &b->set->conf.image_path, &names, root, &tried))
 		*ret_place = root->path;
-	else
+	/* Not yet there: who pulls it has the configuration read anew then. Who packs needs it now. */
+	else if (puller == UNIT_NONE || !image_unit_pulls(b, puller) || b->image_dirs)
 		image_missing(b, image, ref, text);
 }
 

@@ -44,12 +44,15 @@
 #define SERVICE(name, type, field, ...) ROW(unit_draft, "Service", name, type, field, __VA_ARGS__, )
 #define NETWORK(name, type, field, ...) ROW(unit_draft, "Network", name, type, field, __VA_ARGS__, )
 #define MOUNT(name, type, field, ...)   ROW(unit_draft, "Mount", name, type, field, __VA_ARGS__, )
+#define IMAGE(name, type, field, ...)   ROW(unit_draft, "Image", name, type, field, __VA_ARGS__, )
 #define VOLUME(name, type, field, ...)  ROW(unit_draft, "Volume", name, type, field, __VA_ARGS__, )
 #define BERTH(name, type, field, ...)   ROW(unit_draft, "X-Berth", name, type, field, __VA_ARGS__, )
 #define CONF(name, type, field, ...)    ROW(conf_draft, "Supervisor", name, type, field, __VA_ARGS__, )
 #define LIMIT(name, resource, help_) \
 	SERVICE("Limit" name, rlimit, limit[resource], help_, .min = (resource))
 
+static const struct key_word pull_policy_words[] = { { "missing", PULL_MISSING },
+	{ "always", PULL_ALWAYS }, { "newer", PULL_NEWER }, { "never", PULL_NEVER }, { NULL, 0 } };
 static const struct key_word restart_words[] = {
 	{ "no", RESTART_NO },
 	{ "always", RESTART_ALWAYS },
@@ -378,6 +381,33 @@ const struct key keys_served[] = {
 		"Mount options of Device=, separated by commas, as in Options= of [Mount]."),
 	VOLUME("Label", pairs, label, "KEY=value words, shown by \"berth volume inspect\"."),
 
+	IMAGE("Image", str, image,
+		"What to pull: [REGISTRY/]NAME[:TAG][@DIGEST]; without a registry it is of "
+		"docker.io. "
+		"A container takes it by Image=NAME.image, and waits for it."),
+	IMAGE("Policy", choice, image_policy,
+		"missing: only if the name is not in the store, so that no network is needed; "
+		"always: "
+		"at each start, and a registry that cannot be asked is a failure; newer: the same, "
+		"and what is there will do; never; missing.",
+		.words = pull_policy_words),
+	IMAGE("AuthFile", str, image_auth,
+		"Credentials, as podman login writes them; otherwise /run/containers/0/auth.json."),
+	IMAGE("CertDir", str, image_certs,
+		"Certificates: *.crt of authorities, NAME.cert and NAME.key of ours; otherwise "
+		"/etc/containers/certs.d/HOST:PORT."),
+	IMAGE("TLSVerify", flag, image_tls,
+		"no: any certificate will do, and plain http where there is no https; yes."),
+	IMAGE("Arch", str, image_arch, "Another architecture than this machine's: arm64, amd64."),
+	IMAGE("OS", str, image_os, "linux."),
+	IMAGE("Variant", str, image_variant, "Of the architecture: v7. It needs Arch=."),
+	IMAGE("Retry", number, image_retry,
+		"How often a failure that may pass is tried again in one attempt; 5. After the "
+		"attempt "
+		"comes another one, in 5 s and then ever more, up to a minute.",
+		.min = 0, .max = 1000),
+	IMAGE("RetryDelay", time, image_retry_delay,
+		"The wait before the first of these tries; it doubles; 1 s."),
 	MOUNT("What", str, mount_what,
 		"What is mounted: a block device, LABEL=, UUID=, PARTLABEL= or PARTUUID=, a file "
 		"with a file system in it, a directory (with Options=bind), HOST:/PATH, or a name "
@@ -533,7 +563,7 @@ const size_t keys_served_count = sizeof keys_served / sizeof keys_served[0];
 
 #define ALL_KINDS                                                                             \
 	(KIND(UNIT_CONTAINER) | KIND(UNIT_SERVICE) | KIND(UNIT_NETWORK) | KIND(UNIT_VOLUME) | \
-		KIND(UNIT_TARGET) | KIND(UNIT_MOUNT))
+		KIND(UNIT_TARGET) | KIND(UNIT_MOUNT) | KIND(UNIT_IMAGE))
 
 const struct key_section key_sections[] = {
 	{ "Unit", ALL_KINDS, false, NULL, "What it is, and what it needs." },
@@ -544,6 +574,7 @@ const struct key_section key_sections[] = {
 	{ "Volume", KIND(UNIT_VOLUME), false, NULL, "A directory that outlives the containers." },
 	{ "Mount", KIND(UNIT_MOUNT), false, NULL,
 		"A file system of this host, for whoever uses a path below it." },
+	{ "Image", KIND(UNIT_IMAGE), false, NULL, "An image that is pulled from a registry." },
 	{ "Install", ALL_KINDS, false, NULL, "What starts it." },
 	{ "X-Berth", ALL_KINDS, false, NULL,
 		"What only berth knows; podman and systemd pass over it." },
@@ -556,7 +587,6 @@ const struct key_section key_sections[] = {
 	{ "Pod", 0, false, "not served: share a network with Network=OTHER.container", "" },
 	{ "Kube", 0, false, "not served: write one .container file for each container", "" },
 	{ "Build", 0, false, "not served: build elsewhere, put the image into ImagePath=", "" },
-	{ "Image", 0, false, "not served: name the image with [Container] Image=", "" },
 	{ "Artifact", 0, false, "not served: bind-mount the files with Volume=", "" },
 	{ "Timer", 0, false, "not served: let a container wait between its runs", "" },
 	{ "Socket", 0, false, "not served: publish the port with PublishPort=", "" },

@@ -57,6 +57,7 @@ static const struct {
 } generated[] = {
 	{ "-network.service", ".network" },
 	{ "-volume.service", ".volume" },
+	{ "-image.service", ".image" },
 };
 
 /* "db.service" is db.service itself, or what quadlet makes that service from. */
@@ -311,6 +312,7 @@ void pass_graph(struct build *b)
 		graph_install(b, i);
 		graph_shared(b, i);
 		graph_filesystems(b, i);
+		graph_image(b, i);
 	}
 	graph_cycles(b);
 	for (uint32_t i = 0; i < set->nunits; i++)

@@ -21,6 +21,8 @@ static void service_type(struct build *b, uint32_t unit, struct service_spec *se
 	bool native = b->parts[unit].spec->native && !b->parts[unit].spec->filesystem;
 
 	service->type = native ? TYPE_SIMPLE : TYPE_EXEC;
+	if (b->parts[unit].spec->own_program)
+		service->type = TYPE_ONESHOT;
 	if (DRAFT_SET(draft->type))
 		service->type = (enum service_type)draft->type.v;
 	if (DRAFT_SET(draft->notify))
@@ -42,7 +44,9 @@ static void service_restart(struct build *b, uint32_t unit, struct service_spec 
 	const struct unit_draft *draft = b->parts[unit].draft;
 	bool oneshot = service->type == TYPE_ONESHOT;
 
-	service->restart = b->set->conf.default_restart;
+	const bool pulls = b->parts[unit].spec->own_program;
+
+	service->restart = pulls ? RESTART_ON_FAILURE : b->set->conf.default_restart;
 	if (oneshot &&
 		(service->restart == RESTART_ALWAYS || service->restart == RESTART_ON_SUCCESS))
 		service->restart = RESTART_ON_FAILURE;
@@ -53,7 +57,8 @@ static void service_restart(struct build *b, uint32_t unit, struct service_spec 
 		ERROR_AT(b, draft->restart.at,
 			"Restart: a Type=oneshot unit that succeeded is done: write on-failure, or "
 			"no");
-	service->restart_delay = time_or(&draft->restart_sec, 100 * NSEC_PER_MSEC);
+	service->restart_delay =
+		time_or(&draft->restart_sec, pulls ? 5 * NSEC_PER_SEC : 100 * NSEC_PER_MSEC);
 	service->restart_steps = 10;
 	if (DRAFT_SET(draft->restart_steps))
 		service->restart_steps =

@@ -91,6 +91,7 @@ struct container_spec {
 	bool native;      /* a .service: no namespaces, no root, host's network */
 	const struct filesystem_spec
 		*filesystem; /* native: mounted and kept, instead of a program */
+	bool own_program;    /* native: berth itself is what argv runs */
 	struct root_spec root;
 	struct cgroup_limits limits;
 	struct net_spec net;

@@ -6,7 +6,15 @@
 #include "supervisor/base/arena.h"
 #include "supervisor/base/err.h"
 
-enum unit_kind { UNIT_CONTAINER, UNIT_SERVICE, UNIT_NETWORK, UNIT_VOLUME, UNIT_TARGET, UNIT_MOUNT };
+enum unit_kind {
+	UNIT_CONTAINER,
+	UNIT_SERVICE,
+	UNIT_NETWORK,
+	UNIT_VOLUME,
+	UNIT_TARGET,
+	UNIT_MOUNT,
+	UNIT_IMAGE
+};
 
 enum service_type { TYPE_SIMPLE, TYPE_EXEC, TYPE_ONESHOT, TYPE_NOTIFY };
 enum restart_policy {
@@ -76,8 +84,8 @@ struct unit {
 	struct unit_list wants;
 	struct unit_list networks; /* the .network units it is attached to */
 	bool wanted; /* starts at boot: [Install] WantedBy= of a reached target, or Wants= from one */
-	struct container_spec
-		*spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_VOLUME with Device= */
+	struct container_spec *
+		spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_VOLUME with Device= */
 	struct service_spec service;
 	struct net_bridge *bridge; /* UNIT_NETWORK */
 	struct strv labels;        /* UNIT_NETWORK: "key=value" */

@@ -401,7 +401,9 @@ static int prepare_lower(const struct root_spec *spec, const char *img_dir, cons
 	case ROOT_NONE:
 		break;
 	}
-	return err_set(err, EINVAL, "no root to prepare");
+	return err_set(err, EINVAL,
+		"%s was not there when the configuration was read: berth reload reads it again",
+		spec->image ? spec->image : "a root");
 }
 
 int rootfs_prepare(const struct root_spec *spec, const char *img_dir, const char *worker, char *ret,

@@ -17,6 +17,7 @@ static const struct {
 	{ "Network", "berth.network" },
 	{ "Volume", "berth.volume" },
 	{ "Mount", "berth.volume" },
+	{ "Image", "berth.image" },
 };
 
 static const char *the_page;

@@ -30,6 +30,7 @@ struct pull {
 	const char *passed[PASSED_MAX]; /* options and their values, for berth-fetch */
 	size_t npassed;
 	bool creds_stdin;
+	bool reload; /* a supervisor has units that wait for it */
 	enum pull_policy policy;
 	struct image_source source;
 	char ref[REFERENCE_SIZE];
@@ -128,6 +129,15 @@ static int same_tell(const struct pull *p)
 	return CMD_OK;
 }
 
+/* As the verb of that name does. */
+static int reload(void)
+{
+	char *argv[] = { (char *)(uintptr_t) "berth reload", NULL };
+
+	optind = 1;
+	return cmd_reload(1, argv);
+}
+
 static int take_in(struct pull *p)
 {
 	struct store store = STORE_NONE;
@@ -146,7 +156,7 @@ static int take_in(struct pull *p)
 	/* What could not be taken in is not better the next time. */
 	store_tmp_remove(&store, p->dir);
 	store_close(&store);
-	return code;
+	return !is_same && code == CMD_OK && p->reload ? reload() : code;
 }
 
 /* Of a registry that was not even reached there is nothing to go on with. */
@@ -217,6 +227,7 @@ enum {
 	OPT_RETRY_DELAY,
 	OPT_CREDS,
 	OPT_POLICY,
+	OPT_RELOAD,
 	OPT_JSON,
 };
 
@@ -240,6 +251,8 @@ static int option_take(struct pull *p, int c)
 		p->creds_stdin = true;
 	else if (c == OPT_POLICY)
 		return policy_read(p, optarg);
+	else if (c == OPT_RELOAD)
+		p->reload = true;
 	else if (c == OPT_JSON)
 		p->source.json = true;
 	else if (c == 'q')
@@ -260,8 +273,8 @@ int image_pull(int argc, char **argv)
 		{ "retry-delay", required_argument, NULL, OPT_RETRY_DELAY },
 		{ "creds-stdin", no_argument, NULL, OPT_CREDS },
 		{ "policy", required_argument, NULL, OPT_POLICY },
-		{ "quiet", no_argument, NULL, 'q' }, { "json", no_argument, NULL, OPT_JSON },
-		{ 0 } };
+		{ "reload", no_argument, NULL, OPT_RELOAD }, { "quiet", no_argument, NULL, 'q' },
+		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
 	static struct pull p;
 	char title[REFERENCE_SIZE + 8];
 	int c;

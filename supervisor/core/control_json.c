@@ -18,6 +18,7 @@ static const char *const kind_names[] = {
 	[UNIT_VOLUME] = "volume",
 	[UNIT_TARGET] = "target",
 	[UNIT_MOUNT] = "mount",
+	[UNIT_IMAGE] = "image",
 };
 
 static json_t *list_json(const struct strv *list)

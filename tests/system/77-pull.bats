@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Images out of a registry: `berth image pull`, and containers that start from what it got. What can go
-# wrong on the way is tests/suite/27-pull's. Cost: 10 s.
+# wrong on the way is tests/suite/27-pull's. Cost: 12 s.
 load ../lib/system
 
 prepare() {
@@ -132,4 +132,78 @@ pull() { berth image pull "$@"; }
 	run -0 pull --policy missing registry.invalid/x/box:2
 	run -0 berth image verify registry.invalid/x/box:2
 	[ -z "$(ls "$STATE/store/tmp")" ]
+}
+
+box() {
+	unit box.image <<-EOT
+		[Image]
+		Image=registry.invalid/x/$1
+		$2
+	EOT
+	unit web.container <<-EOT
+		[Container]
+		Image=box.image
+		Network=none
+		StopSignal=SIGKILL
+		[Install]
+		WantedBy=default.target
+	EOT
+}
+
+@test "a container waits for the pull of its .image, and starts" {
+	touch "$BATS_TEST_TMPDIR/hold"
+	box box:1
+	run -0 berth check
+	start_supervise
+	# The pull hangs; nothing else does, and no start timeout runs.
+	wait_until 10 grep -q /blobs/ "$BATS_TEST_TMPDIR/requests"
+	in_state waiting web
+	run berth why web
+	has box.image
+	ps_answers_at_once
+	rm "$BATS_TEST_TMPDIR/hold"
+	wait_for ready web 20
+	wait_for done box.image
+	run -0 berth image ls
+	has registry.invalid/x/box
+}
+
+@test "what is there needs no network" {
+	run -0 pull registry.invalid/x/box:1
+	kill "$REGISTRY"
+	wait_until 5 gone "$REGISTRY"
+	box box:1
+	start_supervise
+	wait_for ready web
+	stop_supervise
+	box box:1 Policy=newer
+	start_supervise
+	wait_for ready web
+}
+
+@test "a pull that fails is told, and tried again" {
+	box nosuch:1
+	start_supervise
+	wait_for backoff box.image
+	in_state waiting web
+	run berth why box.image
+	has "exit"
+	run berth logs box.image
+	has "it does not have that"
+}
+
+@test "a .image that cannot be, and a container of one" {
+	box box:1 "Creds=ann:secret"
+	run -1 berth check
+	has "box.image:3"
+	has "AuthFile="
+	box "../x"
+	run -1 berth check
+	has "is not the name of an image"
+	box box:1 Policy=never
+	run -1 berth check
+	has "web.container:2: Image: registry.invalid/x/box:1 was not found"
+	rm "$UNITS/box.image"
+	run -1 berth check
+	has "there is no box.image"
 }

@@ -79,7 +79,7 @@ static enum unit_kind kind_for(const struct key *key)
 	unsigned kinds = key->kinds ? key->kinds : section_find(key->section)->kinds;
 	enum unit_kind kind = UNIT_CONTAINER;
 
-	while (!(kinds & KIND(kind)) && kind < UNIT_MOUNT)
+	while (!(kinds & KIND(kind)) && kind < UNIT_IMAGE)
 		kind++;
 	return kind;
 }

@@ -1,0 +1,124 @@
+/* .image files: an image that a process of its own pulls, which is `berth image pull`. Who names it by
+ * Image=NAME.image waits for it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/build.h"
+#include "images/reference.h"
+#include "supervisor/base/clock.h"
+
+uint32_t image_unit(struct build *b, const struct draft_str *image)
+{
+	uint32_t unit;
+
+	if (!str_ends(image->v, ".image"))
+		return UNIT_NONE;
+	unit = unit_by_id(b, image->v);
+	if (unit == UNIT_NONE)
+		ERROR_AT(b, image->at,
+			"Image: there is no %s: add that file, or write the image's name",
+			image->v);
+	return unit;
+}
+
+const char *image_unit_ref(struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+	char full[REFERENCE_SIZE];
+
+	/* What is wrong with it is told once: by pass_pull. */
+	return DRAFT_SET(draft->image) && reference_pull(draft->image.v, full) == 0
+		       ? build_text(b, "%s", full)
+		       : NULL;
+}
+
+bool image_unit_pulls(const struct build *b, uint32_t unit)
+{
+	return b->parts[unit].draft->image_policy.v != PULL_NEVER;
+}
+
+static void option(struct build *b, struct strv *argv, const char *name, const char *value)
+{
+	build_add(b, argv, name);
+	build_add(b, argv, value);
+}
+
+static void platform(struct build *b, uint32_t unit, struct strv *argv)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+	bool variant = DRAFT_SET(draft->image_variant);
+
+	if (DRAFT_SET(draft->image_arch))
+		option(b, argv, "--platform",
+			build_text(b, "%s/%s%s%s",
+				DRAFT_SET(draft->image_os) ? draft->image_os.v : "linux",
+				draft->image_arch.v, variant ? "/" : "",
+				variant ? draft->image_variant.v : ""));
+	else if (variant)
+		ERROR_AT(b, draft->image_variant.at, "Variant: of which architecture? Add Arch=");
+	else if (DRAFT_SET(draft->image_os) && strcmp(draft->image_os.v, "linux") != 0)
+		ERROR_AT(b, draft->image_os.at, "OS: this machine runs linux: remove it");
+}
+
+static void options(struct build *b, uint32_t unit, struct strv *argv)
+{
+	static const char *const policies[] = { [PULL_MISSING] = "missing",
+		[PULL_ALWAYS] = "always",
+		[PULL_NEWER] = "newer",
+		[PULL_NEVER] = "never" };
+	const struct unit_draft *draft = b->parts[unit].draft;
+
+	/* The same store and mirrors, whoever runs it. */
+	if (b->config_dir)
+		option(b, argv, "--config", b->config_dir);
+	option(b, argv, "--policy", policies[draft->image_policy.v]);
+	if (DRAFT_SET(draft->image_auth))
+		option(b, argv, "--authfile", build_path(b, draft->dir, draft->image_auth.v));
+	if (DRAFT_SET(draft->image_certs))
+		option(b, argv, "--cert-dir", build_path(b, draft->dir, draft->image_certs.v));
+	if (DRAFT_SET(draft->image_tls))
+		option(b, argv, "--tls-verify", draft->image_tls.v ? "yes" : "no");
+	if (DRAFT_SET(draft->image_retry))
+		option(b, argv, "--retry",
+			build_text(b, "%llu", (unsigned long long)draft->image_retry.v));
+	if (DRAFT_SET(draft->image_retry_delay))
+		option(b, argv, "--retry-delay",
+			build_text(b, "%lluns", (unsigned long long)draft->image_retry_delay.v));
+	platform(b, unit, argv);
+}
+
+void pass_pull(struct build *b, uint32_t unit)
+{
+	struct part *part = &b->parts[unit];
+	const struct unit_draft *draft = part->draft;
+	struct strv *argv = &part->spec->process.argv;
+	const char *ref = image_unit_ref(b, unit);
+
+	if (!DRAFT_SET(draft->image))
+		ERROR_AT(b, build_unit_at(b, unit), "[Image] has no Image=: add it");
+	else if (!ref)
+		ERROR_AT(b, draft->image.at,
+			"Image: \"%s\" is not the name of an image: write [REGISTRY/]NAME[:TAG]; "
+			"files are brought in by berth image import",
+			draft->image.v);
+	part->spec->own_program = true;
+	build_add(b, argv, "berth");
+	build_add(b, argv, "image");
+	build_add(b, argv, "pull");
+	build_add(b, argv, "--reload");
+	options(b, unit, argv);
+	build_add(b, argv, ref ? ref : "");
+}
+
+void graph_image(struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+	uint32_t puller;
+
+	if (!b->parts[unit].spec || b->parts[unit].spec->native || !DRAFT_SET(draft->image) ||
+		!str_ends(draft->image.v, ".image"))
+		return;
+	puller = unit_by_id(b, draft->image.v);
+	if (puller != UNIT_NONE)
+		graph_need(b, unit, puller, false, draft->image.at);
+}
