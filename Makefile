@@ -171,8 +171,11 @@ $(O)/tests/hang: tests/fuse/hang.c
 $(O)/tests/net-driver: $(O)/tests/net/net.o $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $^ $(berth_libs)
 
+# Of the worker, which is no library, one file.
+$(O)/tests/test_view: $(O)/images/worker/view.o
+
 $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
-	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs) \
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $< $(filter $(O)/images/worker/%,$^) $(init_blob) $(O)/libberth.a $(berth_libs) \
 		$(shell $(PKG_CONFIG) --libs cmocka)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

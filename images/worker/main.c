@@ -207,7 +207,9 @@ static bool is_dir(int fd)
 static int import_confined(const struct import *import, struct err *err)
 {
 	const struct confinement how = {
-		.memory = MEMORY_IMPORT + import->window,
+		.memory = import->window < UINT64_MAX - MEMORY_IMPORT
+				  ? MEMORY_IMPORT + import->window
+				  : UINT64_MAX,
 		.files = true,
 		.write = import->dir,
 		.reads = { import->layers, import->images,

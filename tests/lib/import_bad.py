@@ -12,6 +12,8 @@ import time
 from importing import WORKER, case
 from layout import *  # noqa: F403 - the words that images are written in
 
+SANITIZED = "/asan" in WORKER  # the limits of the job are not set then
+
 
 def layered(p, *layers, form=tarfile.PAX_FORMAT):
     layout = p.layout()
@@ -197,8 +199,9 @@ spoiled("deep", "levels deep", lambda layout, tars: with_manifest(
     layout, tars, lambda m: b'{"a":' * 100 + b"1" + b"}" * 100))
 spoiled("large", "larger than 4 MiB", lambda layout, tars: with_manifest(
     layout, tars, lambda m: json.dumps(m).encode() + b" " * (5 << 20)))
-spoiled("many_values", "memory", lambda layout, tars: with_manifest(
-    layout, tars, lambda m: b'{"a":[' + b"[]," * 1300000 + b"0]}"))
+if not SANITIZED:
+    spoiled("many_values", "memory", lambda layout, tars: with_manifest(
+        layout, tars, lambda m: b'{"a":[' + b"[]," * 1300000 + b"0]}"))
 
 
 def with_config(change_it):
@@ -352,7 +355,7 @@ def peak(p, source, words, limit_kib):
     assert (done.returncode == 0) == (words is None), done
     assert not words or words in done.stderr, done
     used = int(done.stdout.split("\n")[-2])
-    assert "/asan" in WORKER or used < limit_kib, "%d KiB of memory" % used
+    assert SANITIZED or used < limit_kib, "%d KiB of memory" % used
 
 
 def streamed(path, parts, command):
@@ -396,8 +399,11 @@ def zstd_window(p):
     streamed(source, [tar([entry("a", data=os.urandom(1 << 20))])], ["zstd", "-c", "--long=27"])
     assert "ImageMemory=" in p.bad(source, "zstd window takes 128 MiB")
     p.again()
-    p.good(source, "--memory", "128M")
-    p.again()
+    for memory in ("128M", "infinity"):
+        p.good(source, "--memory", memory)
+        p.again()
+    if SANITIZED:
+        return
     # Only the first frame's is read beforehand; the limit of the job ends the others.
     with open(source, "rb") as file:
         later = zstd(tar([entry("b")])[:512]) + file.read()
@@ -410,8 +416,9 @@ def zstd_window(p):
 def xz_dictionary(p):
     source = p.top + "/dictionary"
     streamed(source, [tar([entry("a", data=bytes(1 << 20))])], ["xz", "-c", "-9"])
-    assert "ImageMemory=" in p.bad(source, "")
-    p.again()
+    if not SANITIZED:
+        assert "ImageMemory=" in p.bad(source, "")
+        p.again()
     p.good(source, "--memory", "80M")
 
 
@@ -496,11 +503,11 @@ def confined(p):
     os.close(reader)
     status = {}
     end = time.time() + 20
-    while time.time() < end and status.get("Seccomp") != "2" and "/asan" not in WORKER:
+    while time.time() < end and status.get("Seccomp") != "2" and not SANITIZED:
         with open("/proc/%d/status" % job.pid) as file:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         time.sleep(0.01)
-    if "/asan" not in WORKER:
+    if not SANITIZED:
         kept = int(status["CapEff"], 16)
         allowed = sum(1 << n for n in (0, 1, 2, 3, 4, 21, 31))
         assert kept & ~allowed == 0 and status["NoNewPrivs"] == "1", status
