@@ -13,7 +13,7 @@ enum { LAYERS_MAX = 500 };
 static int json_load(const struct source *source, const char *name, json_t **ret, struct err *err)
 {
 	own_mem char *text = NULL;
-	struct blob blob;
+	struct blob blob = { .fd = -1 };
 	int r = source_find(source, name, &blob, err);
 
 	if (r < 0)
@@ -109,9 +109,9 @@ static int platform_check(const json_t *config, const struct platform *wanted, s
 static int config_take(const struct source *source, const char *name, const struct platform *wanted,
 	struct image *image, struct err *err)
 {
-	struct blob blob;
-	json_t *config;
-	char *text;
+	struct blob blob = { .fd = -1 };
+	json_t *config = NULL;
+	char *text = NULL;
 	int r = source_find(source, name, &blob, err);
 
 	if (r < 0)
@@ -158,8 +158,8 @@ static int entry_open(const struct source *source, const json_t *entry,
 int docker_open(const struct source *source, const struct image_wanted *wanted, struct image *ret,
 	struct err *err)
 {
-	const json_t *entry;
-	json_t *manifest;
+	const json_t *entry = NULL;
+	json_t *manifest = NULL;
 	int r = json_load(source, "manifest.json", &manifest, err);
 
 	*ret = (struct image){ .n = 0 };
@@ -219,7 +219,7 @@ static int chain_follow(
 	(void)snprintf(id, sizeof id, "%s", top);
 	while (r == 0) {
 		char name[DIGEST_HEX + sizeof "/layer.tar"];
-		json_t *json;
+		json_t *json = NULL;
 		const char *parent;
 
 		if (strspn(id, "0123456789abcdef") != DIGEST_HEX)
@@ -252,8 +252,8 @@ static int chain_follow(
 int docker_open_old(const struct source *source, const struct image_wanted *wanted,
 	struct image *ret, struct err *err)
 {
-	json_t *repositories;
-	const char *top;
+	json_t *repositories = NULL;
+	const char *top = NULL;
 	int r = json_load(source, "repositories", &repositories, err);
 
 	*ret = (struct image){ .n = 0 };

@@ -31,8 +31,9 @@ int image_name_add(struct image *image, const char *name, struct err *err)
 	grown = realloc(image->names, used + n + 2);
 	if (!grown)
 		return err_sys(err, ENOMEM, "remember a name");
-	memcpy(grown + used, name, n);
-	memcpy(grown + used + n, "\n", 2);
+	memcpy(grown + used, name, n + 1);
+	grown[used + n] = '\n';
+	grown[used + n + 1] = '\0';
 	image->names = grown;
 	return 0;
 }
@@ -75,7 +76,7 @@ static void config_set(struct image *image, char *text, size_t n)
 
 int image_config(struct image *image, char *text, size_t n, struct err *err)
 {
-	json_t *config;
+	json_t *config = NULL;
 	int r;
 
 	config_set(image, text, n);

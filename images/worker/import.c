@@ -43,9 +43,9 @@ static int id_put(int dir, const struct image *image, struct err *err)
 	const char *names = image->names ? image->names : "";
 	int r;
 
-	digest_hex(image->id, text + strlen(text));
-	(void)strcat(text, "\n");
-	r = file_put(dir, "id", text, strlen(text), err);
+	digest_hex(image->id, text + sizeof "sha256:" - 1);
+	text[sizeof text - 2] = '\n';
+	r = file_put(dir, "id", text, sizeof text - 1, err);
 	return r < 0 ? r : file_put(dir, "names", names, strlen(names), err);
 }
 
@@ -148,14 +148,15 @@ static int layers_take(struct importing *it, struct err *err)
 	const size_t n = it->image->n;
 	int r = 0;
 
-	it->records = calloc(n, sizeof *it->records);
-	it->fds = malloc(n * sizeof *it->fds);
-	if (!it->records || !it->fds)
-		return err_sys(err, ENOMEM, "remember the layers");
-	for (size_t i = 0; i < n; i++) {
+	/* One more: an image has a layer at least, but the allocator cannot know it. */
+	it->fds = malloc((n + 1) * sizeof *it->fds);
+	for (size_t i = 0; it->fds && i < n; i++) {
 		it->fds[i] = -1;
 		it->progress.total += it->image->layers[i].blob.size;
 	}
+	it->records = calloc(n + 1, sizeof *it->records);
+	if (!it->records || !it->fds)
+		return err_sys(err, ENOMEM, "remember the layers");
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = layer_take(it, i, err);
 	return r;
@@ -182,7 +183,7 @@ static int image_name(struct image *image, struct err *err)
 {
 	if (image->old)
 		return image_config_old(image, err);
-	if (!image->config)
+	if (!image->config && image->layers)
 		memcpy(image->id, image->layers[0].diff_id, sizeof image->id);
 	return 0;
 }

@@ -259,7 +259,7 @@ static int job_verify_tree(int argc, char **argv, struct err *err)
 		.background = true,
 	};
 	char hex[DIGEST_HEX + 1];
-	struct tree_count tree;
+	struct tree_count tree = { .bytes = 0 };
 	int r;
 
 	if (argc != 1)

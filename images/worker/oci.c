@@ -93,7 +93,7 @@ static int text_load(
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	own_mem char *text = NULL;
 	struct sha256_ctx sha;
-	struct blob blob;
+	struct blob blob = { .fd = -1 };
 	int r = blob_find(source, from, &blob, err);
 
 	if (r < 0)
@@ -185,9 +185,9 @@ static int platform_take(struct search *search, const struct descriptor *from, c
 static int platform_from_config(
 	struct search *search, const struct descriptor *from, struct err *err)
 {
-	struct descriptor its_config;
+	struct descriptor its_config = { .size = 0 };
 	own_mem char *text = NULL;
-	json_t *manifest;
+	json_t *manifest = NULL;
 	json_t *config = NULL;
 	int r = document_load(search->source, from, &manifest, err);
 
@@ -212,8 +212,8 @@ static int entry_search(struct search *search, const json_t *json, int depth, st
 {
 	const json_t *platform = json_member(json, "platform");
 	enum kind kind = kind_of(json_text(json, "mediaType"));
-	struct descriptor entry;
-	json_t *index;
+	struct descriptor entry = { .size = 0 };
+	json_t *index = NULL;
 	int r;
 
 	if ((kind != KIND_INDEX && kind != KIND_MANIFEST) || json_text(json, "artifactType"))
@@ -347,7 +347,7 @@ static int layer_open(
 	const struct source *source, const json_t *json, struct image *image, struct err *err)
 {
 	struct image_layer *layer = &image->layers[image->n];
-	struct descriptor from;
+	struct descriptor from = { .size = 0 };
 	int r = descriptor_read(json, &from, err);
 
 	if (r < 0)
@@ -389,9 +389,9 @@ static int layers_open(
 static int manifest_open(const struct source *source, const struct descriptor *chosen,
 	struct image *image, struct err *err)
 {
-	struct descriptor config;
+	struct descriptor config = { .size = 0 };
 	char *text = NULL;
-	json_t *manifest;
+	json_t *manifest = NULL;
 	int r = document_load(source, chosen, &manifest, err);
 
 	if (r < 0)
@@ -413,7 +413,7 @@ static int manifest_open(const struct source *source, const struct descriptor *c
 static int index_load(const struct source *source, json_t **ret, struct err *err)
 {
 	own_mem char *text = NULL;
-	struct blob blob;
+	struct blob blob = { .fd = -1 };
 	int r = source_find(source, "index.json", &blob, err);
 
 	if (r < 0)
@@ -435,7 +435,7 @@ int oci_open(const struct source *source, const struct image_wanted *wanted, str
 {
 	struct search search = { .source = source, .wanted = wanted };
 	const json_t *entries;
-	json_t *index;
+	json_t *index = NULL;
 	int r = index_load(source, &index, err);
 
 	*ret = (struct image){ .n = 0 };
