@@ -57,7 +57,8 @@ struct importing {
 	struct image *image;
 	int layers; /* dir/layers */
 	struct record *records;
-	int *fds; /* of the layers' directories */
+	int *fds; /* of the layers' directories, ... */
+	size_t n; /* ... of which so many are set */
 	struct view view;
 	struct progress progress;
 };
@@ -150,9 +151,9 @@ static int layers_take(struct importing *it, struct err *err)
 
 	/* One more: an image has a layer at least, but the allocator cannot know it. */
 	it->fds = malloc((n + 1) * sizeof *it->fds);
-	for (size_t i = 0; it->fds && i < n; i++) {
-		it->fds[i] = -1;
-		it->progress.total += it->image->layers[i].blob.size;
+	for (; it->fds && it->n < n; it->n++) {
+		it->fds[it->n] = -1;
+		it->progress.total += it->image->layers[it->n].blob.size;
 	}
 	it->records = calloc(n + 1, sizeof *it->records);
 	if (!it->records || !it->fds)
@@ -203,7 +204,7 @@ static int image_import(const struct import *import, const struct source *source
 		r = image_name(image, err);
 	if (r == 0)
 		r = image_put(&it, dir, err);
-	for (size_t i = 0; it.fds && i < image->n; i++)
+	for (size_t i = 0; i < it.n; i++)
 		fd_close(&it.fds[i]);
 	free(it.fds);
 	free(it.records);
