@@ -235,7 +235,8 @@ static void put_route(struct rtnl *nl, const struct end *end, const struct net_a
 		route_default(nl, end->inside, gateway, direct);
 }
 
-/* Up after it has its addresses: then the kernel tells the neighbours of them (arp_notify). */
+/* Up after it has its addresses: then the kernel tells the neighbours of them (arp_notify). A bridge
+ * does not pass that on, for its port is not open in that moment. */
 static int attach_configure(struct attach *at, struct err *err)
 {
 	for (size_t i = 0; i < at->n; i++) {
