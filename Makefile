@@ -181,7 +181,7 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
 # The manual pages of the keys are printed from the key table, by a tool for the build machine.
-keydoc_src := config/keydoc/keydoc.c config/keys.c config/keys_unserved.c
+keydoc_src := config/keydoc/keydoc.c config/keys.c config/keys_unserved.c supervisor/base/near.c
 $(O)/gen/keydoc: $(keydoc_src) config/keys.h config/draft.h config/unit.h config/spec.h
 	@mkdir -p $(@D)
 	$(HOSTCC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -I. -o $@ $(keydoc_src)

@@ -1,7 +1,8 @@
 #include "config/keys.h"
 
 #include <string.h>
-#include <strings.h>
+
+#include "supervisor/base/near.h"
 
 /* Which field type goes with which type of value. A row whose field has another type does not
  * compile: _Generic has no association for it. */
@@ -622,49 +623,6 @@ const struct key *key_find(const char *section, const char *name)
 
 /* How many letters must be put in, left out, exchanged or swapped with their neighbour to come from
  * one name to the other, whatever the case. More than `NEAR_MAX` long names are never near. */
-enum { NEAR_MAX = 64 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned rows[3][NEAR_MAX + 1];
-	size_t na = strlen(a);
-	size_t nb = strlen(b);
-
-	if (na > NEAR_MAX || nb > NEAR_MAX)
-		return NEAR_MAX;
-	for (size_t k = 0; k <= nb; k++)
-		rows[0][k] = (unsigned)k;
-	for (size_t i = 1; i <= na; i++) {
-		unsigned *row = rows[i % 3];
-		const unsigned *above = rows[(i + 2) % 3];
-		const unsigned *above2 = rows[(i + 1) % 3];
-
-		row[0] = (unsigned)i;
-		for (size_t k = 1; k <= nb; k++) {
-			char x = lower(a[i - 1]);
-			char y = lower(b[k - 1]);
-
-			row[k] = min3(above[k] + 1, row[k - 1] + 1, above[k - 1] + (x != y));
-			if (i > 1 && k > 1 && x == lower(b[k - 2]) && y == lower(a[i - 2]) &&
-				above2[k - 2] + 1 < row[k])
-				row[k] = above2[k - 2] + 1;
-		}
-	}
-	return rows[na % 3][nb];
-}
-
 static unsigned tolerance(const char *name)
 {
 	return (unsigned)(strlen(name) / 3);
@@ -676,7 +634,7 @@ const char *section_suggest(const char *name)
 	const char *found = NULL;
 
 	for (size_t i = 0; i < key_sections_count; i++) {
-		unsigned d = distance(name, key_sections[i].name);
+		unsigned d = near_distance(name, key_sections[i].name);
 
 		if (d < best && key_sections[i].kinds) {
 			best = d;
@@ -693,8 +651,8 @@ const struct key *key_suggest(const char *section, const char *name)
 	const struct key *key;
 
 	for (size_t i = 0; (key = key_at(i)); i++) {
-		unsigned d =
-			strcmp(key->section, section) == 0 ? distance(name, key->name) : NEAR_MAX;
+		unsigned d = strcmp(key->section, section) == 0 ? near_distance(name, key->name)
+								: NEAR_MAX;
 
 		if (d < best) {
 			best = d;

@@ -1,11 +1,11 @@
 /* main(): the table of verbs, help, and what to say when a verb is not known. */
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "supervisor/base/near.h"
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/cmd.h"
 
@@ -83,44 +83,13 @@ static const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
-/* Edits (insert, delete, change, two neighbours swapped) between two short words; long ones are simply
- * far apart. */
-static unsigned distance(const char *a, const char *b)
-{
-	enum { LONGEST = 24 };
-	unsigned rows[LONGEST + 1][LONGEST + 1];
-	size_t m = strlen(a);
-	size_t n = strlen(b);
-
-	if (m > LONGEST || n > LONGEST)
-		return UINT8_MAX;
-	for (unsigned i = 0; i <= m; i++)
-		rows[i][0] = i;
-	for (unsigned j = 0; j <= n; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= m; i++)
-		for (size_t j = 1; j <= n; j++) {
-			unsigned best = rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (rows[i - 1][j] + 1 < best)
-				best = rows[i - 1][j] + 1;
-			if (rows[i][j - 1] + 1 < best)
-				best = rows[i][j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-				rows[i - 2][j - 2] + 1 < best)
-				best = rows[i - 2][j - 2] + 1;
-			rows[i][j] = best;
-		}
-	return rows[m][n];
-}
-
 static const struct verb *verb_near(const char *name)
 {
 	const struct verb *near = NULL;
 	unsigned least = 3;
 
 	for (size_t i = 0; i < NVERBS; i++) {
-		unsigned d = distance(name, verbs[i].name);
+		unsigned d = near_distance(name, verbs[i].name);
 
 		if (d < least && d < strlen(verbs[i].name)) {
 			least = d;

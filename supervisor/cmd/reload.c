@@ -51,7 +51,10 @@ static size_t tell(const json_t *plan, const char *key, const char *words)
 	const json_t *name;
 	size_t i;
 
-	json_array_foreach(names, i, name) printf("%s: %s\n", json_string_value(name), words);
+	json_array_foreach(names, i, name)
+	{
+		printf("%s: %s\n", json_string_value(name), words);
+	}
 	return json_array_size(names);
 }
 

@@ -72,7 +72,7 @@ reach web ready
 ok 'and reaches the other, which was there before' berth exec web wget -q -O /dev/null http://asker/
 
 pids="$(pid_of web) $(pid_of asker)" main=$(main_pid)
-sed 's/^MemoryMax=.*/MemoryMax=31M/' $UNITS/web.container >$UNITS/another.container
+sed 's/^MemoryMax=.*/MemoryMax=31M/' "$UNITS/web.container" >"$UNITS/another.container"
 ok 'systemctl reload' timeout 60 systemctl reload berth || journalctl -q -u berth -o cat | show
 reach another ready
 same 'the others are the same processes, and so is berth' "$pids $main" \
