@@ -27,7 +27,7 @@ without() { # SYSCTL COMMAND…: user.max_X_namespaces=0 meanwhile
 }
 no_cgroup2() { umount /sys/fs/cgroup; "$@"; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }
 
-for module in overlay erofs bridge veth nf_tables tun 'loop devices' watchdog; do lacks "$module" env; done
+for module in overlay erofs bridge veth nf_tables 'nf_tables bridge' tun 'loop devices' watchdog; do lacks "$module" env; done
 lacks 'cgroup memory' env
 lacks 'cgroup cpu' no_cgroup2
 lacks 'cgroup pids' no_cgroup2

@@ -93,7 +93,7 @@ ask_api() {
 	echo "resolver: $(inside api grep -E '^search' /etc/resolv.conf)"
 	echo "root: $(inside api sh -c 'touch /x' | sed 's/.*: //')"
 	echo "process 1: $(inside api sh -c 'cat /proc/1/comm' | sed 's/.*init.*/an init/')"
-	echo "networks: $(inside api sh -c "ip -o link | grep -c 'eth[0-9]'; cat /sys/class/net/eth1/mtu" | tr '\n' ' ')"
+	echo "networks: $(inside api sh -c "ip -o link | grep -c 'eth[0-9]'; sort -n /sys/class/net/eth[0-9]*/mtu" | tr '\n' ' ')"
 }
 ask_all() {
 	local pid
