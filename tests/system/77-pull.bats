@@ -163,7 +163,7 @@ box() {
 	ps_answers_at_once
 	rm "$BATS_TEST_TMPDIR/hold"
 	wait_for ready web 20
-	wait_for done box.image
+	wait_for 'done' box.image
 	run -0 berth image ls
 	has registry.invalid/x/box
 }
