@@ -131,6 +131,7 @@ static void bench_attach(unsigned n)
 	}
 	for (unsigned i = 0; units && i < 2 * n; i++)
 		(void)netns_remove(units[i].pin);
+	free(units);
 }
 
 static const struct nft_set floor_map = { "floor", 1, NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT),

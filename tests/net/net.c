@@ -149,7 +149,8 @@ enum { MEMBERS_MAX = 8, LIST_MAX = 8 };
 
 static size_t addrs(const char *name, struct net_addr *list)
 {
-	char *text = getenv(name) ? strdup(getenv(name)) : NULL;
+	const char *given = getenv(name);
+	char *text = given ? strdup(given) : NULL;
 	size_t n = 0;
 
 	for (char *word = text ? strtok(text, " ") : NULL; word && n < LIST_MAX;
@@ -162,7 +163,8 @@ static size_t addrs(const char *name, struct net_addr *list)
 static size_t members_read(struct net_spec *specs)
 {
 	static struct unit units[MEMBERS_MAX];
-	char *text = getenv("NET_MEMBERS") ? strdup(getenv("NET_MEMBERS")) : NULL;
+	const char *given = getenv("NET_MEMBERS");
+	char *text = given ? strdup(given) : NULL;
 	char name[32];
 	char network[4];
 	char number[16];
