@@ -370,8 +370,8 @@ static void addresses_assign(struct build *b, uint32_t network, int family, cons
 	int r;
 
 	roster_fill(b, network, &roster);
-	if (b->nomem)
-		return;
+	if (!roster.members)
+		return; /* nobody, or no memory */
 	for (size_t i = 0; v4 && i < roster.n; i++)
 		macs_compare(b, &roster, i);
 	roster_check(b, bridge, &roster);

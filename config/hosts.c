@@ -335,7 +335,8 @@ void pass_names(struct build *b)
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		if (b->set->units[i].bridge && b->parts[i].draft)
+		/* The built-in one is in no file. */
+		if (b->set->units[i].bridge && b->set->units[i].file[0] != '(')
 			servers_check(b, &b->parts[i].draft->network_dns);
 	for (uint32_t i = 0; i < n; i++)
 		networks[i] = names_are_told(b, i) ? network_text(b, i) : "";

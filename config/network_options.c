@@ -91,19 +91,19 @@ static void option_parent(struct reading *r, const char *text)
 static void option_mode(struct reading *r, const char *text)
 {
 	static const struct {
-		enum net_driver driver;
 		const char *word;
+		enum net_driver driver;
 		uint8_t mode;
 	} modes[] = {
-		{ NET_BRIDGE, "managed", 0 },
-		{ NET_BRIDGE, "unmanaged", 0 },
-		{ NET_MACVLAN, "bridge", MACVLAN_MODE_BRIDGE },
-		{ NET_MACVLAN, "private", MACVLAN_MODE_PRIVATE },
-		{ NET_MACVLAN, "vepa", MACVLAN_MODE_VEPA },
-		{ NET_MACVLAN, "passthru", MACVLAN_MODE_PASSTHRU },
-		{ NET_IPVLAN, "l2", IPVLAN_MODE_L2 },
-		{ NET_IPVLAN, "l3", IPVLAN_MODE_L3 },
-		{ NET_IPVLAN, "l3s", IPVLAN_MODE_L3S },
+		{ "managed", NET_BRIDGE, 0 },
+		{ "unmanaged", NET_BRIDGE, 0 },
+		{ "bridge", NET_MACVLAN, MACVLAN_MODE_BRIDGE },
+		{ "private", NET_MACVLAN, MACVLAN_MODE_PRIVATE },
+		{ "vepa", NET_MACVLAN, MACVLAN_MODE_VEPA },
+		{ "passthru", NET_MACVLAN, MACVLAN_MODE_PASSTHRU },
+		{ "l2", NET_IPVLAN, IPVLAN_MODE_L2 },
+		{ "l3", NET_IPVLAN, IPVLAN_MODE_L3 },
+		{ "l3s", NET_IPVLAN, IPVLAN_MODE_L3S },
 	};
 	static const char *const known[] = { [NET_BRIDGE] = "managed, unmanaged",
 		[NET_MACVLAN] = "bridge, private, vepa, passthru",

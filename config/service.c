@@ -18,10 +18,11 @@ static uint64_t time_or(const struct draft_time *time, uint64_t fallback)
 static void service_type(struct build *b, uint32_t unit, struct service_spec *service)
 {
 	const struct unit_draft *draft = b->parts[unit].draft;
-	bool native = b->parts[unit].spec->native && !b->parts[unit].spec->filesystem;
+	const struct container_spec *spec = b->parts[unit].spec;
+	bool native = spec->native && !spec->filesystem;
 
 	service->type = native ? TYPE_SIMPLE : TYPE_EXEC;
-	if (b->parts[unit].spec->own_program)
+	if (spec->own_program)
 		service->type = TYPE_ONESHOT;
 	if (DRAFT_SET(draft->type))
 		service->type = (enum service_type)draft->type.v;

@@ -59,7 +59,7 @@ int elf_machine(int file)
 {
 	uint8_t head[sizeof(Elf64_Ehdr)];
 	ssize_t n = pread(file, head, sizeof head, 0);
-	struct elf elf;
+	struct elf elf = { 0 };
 	int r = ident(head, n < 0 ? 0 : (size_t)n, &elf);
 
 	return r < 0 ? r : elf.machine;
@@ -247,7 +247,7 @@ static int take_file(const char *path, const char *sysroot, struct arena *arena,
 {
 	struct segment interpreter;
 	const char *loader = NULL;
-	struct elf elf;
+	struct elf elf = { 0 };
 	int r = elf_map(path, &elf);
 
 	if (r < 0)
