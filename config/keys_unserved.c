@@ -97,11 +97,12 @@ const struct key keys_unserved[] = {
 	REFUSED("Unit", "AssertPathExists", NOT_YET "test it in the command"),
 
 	/* ---- [Container] ---- */
-	INERT("Container", "AutoUpdate", "nothing is pulled; a new image is put in place by you"),
+	INERT("Container", "AutoUpdate",
+		"a new image comes by \"berth image pull\", or by a .image unit with Policy=newer"),
 	INERT("Container", "Annotation", "kept by podman only; Label= is shown by inspect"),
 	INERT("Container", "StartWithPod", "there are no pods"),
-	INERT("Container", "Retry", "nothing is pulled"),
-	INERT("Container", "RetryDelay", "nothing is pulled"),
+	INERT("Container", "Retry", "it belongs into the .image unit that pulls"),
+	INERT("Container", "RetryDelay", "it belongs into the .image unit that pulls"),
 	INERT("Container", "HealthMaxLogCount", "the last probes are shown by status"),
 	INERT("Container", "HealthMaxLogSize", "the last probes are shown by status"),
 	INERT("Container", "HealthLogDestination", "the last probes are shown by status"),

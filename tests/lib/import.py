@@ -16,7 +16,9 @@ ONLY = os.environ.get("ONLY", "")
 
 def main():
     passed = failed = 0
-    base = tempfile.mkdtemp(prefix="berth-test-import-")
+    # podman reads a path as the name of an image, in which an underscore may not stand anywhere.
+    base = f"{tempfile.gettempdir()}/berth-test-import-{os.getpid()}"
+    os.mkdir(base, 0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=755", "import", base], check=True)
     for number, run in enumerate(CASES):
         if ONLY not in run.__name__:
