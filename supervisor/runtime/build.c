@@ -414,7 +414,7 @@ static int add_in_memory(struct plan *plan, const struct mount_spec *mount, stru
 	memory.kind = MOUNT_TMPFS;
 	memory.mode = 0755;
 	(void)err_wrap(err, "%s is kept in memory", mount->target);
-	plan_report(plan, REPORT_WARN, err, -1);
+	(void)plan_report(plan, REPORT_WARN, err, -1);
 	return add_tmpfs(plan, &memory, err);
 }
 

@@ -85,9 +85,9 @@ static int step_cgroup(struct plan *plan, struct err *err)
  * its joiner. */
 static int step_created(struct plan *plan, struct err *err)
 {
-	(void)err;
-	plan_report(plan, REPORT_CREATED, NULL, -1);
-	return 0;
+	int r = plan_report(plan, REPORT_CREATED, NULL, -1);
+
+	return r < 0 ? err_sys(err, -r, "tell the supervisor") : 0;
 }
 
 /* The supervisor has written our pid down, or it is gone (end of file): then so are we. Late, so that
@@ -192,7 +192,7 @@ static int step_kernel_fs(struct plan *plan, struct err *err)
 
 		if (r < 0 && fs->optional && (r == -ENODEV || r == -ENOENT || r == -EBUSY)) {
 			if (strcmp(fs->type, "cgroup2") != 0)
-				plan_report(plan, REPORT_WARN, err, -1);
+				(void)plan_report(plan, REPORT_WARN, err, -1);
 		} else if (r < 0) {
 			return r;
 		}
@@ -517,6 +517,7 @@ static int open_terminal(struct plan *plan, struct err *err)
 {
 	own_fd master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
 	int unlock = 0;
+	int r;
 
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_sys(err, errno, "open /dev/pts/ptmx");
@@ -524,8 +525,8 @@ static int open_terminal(struct plan *plan, struct err *err)
 	if (plan->tty_fd < 0)
 		return err_sys(err, errno, "open the terminal");
 	give_to_user(plan, plan->tty_fd);
-	plan_report(plan, REPORT_CONSOLE, NULL, master);
-	return 0;
+	r = plan_report(plan, REPORT_CONSOLE, NULL, master);
+	return r < 0 ? err_sys(err, -r, "hand the terminal over") : 0;
 }
 
 /* /dev/console is the payload's terminal, as programs that log there expect. */
@@ -843,6 +844,6 @@ _Noreturn void child_main(struct plan *plan)
 		if (step->run(plan, &err) < 0)
 			break;
 	}
-	plan_report(plan, REPORT_FAIL, &err, -1);
+	(void)plan_report(plan, REPORT_FAIL, &err, -1);
 	_exit(err.code == ENOENT ? 127 : 126);
 }

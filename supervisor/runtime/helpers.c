@@ -13,10 +13,12 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -31,7 +33,7 @@
 
 static _Noreturn void fail(const struct plan *plan, const struct err *err)
 {
-	plan_report(plan, REPORT_FAIL, err, -1);
+	(void)plan_report(plan, REPORT_FAIL, err, -1);
 	_exit(1);
 }
 
@@ -142,9 +144,13 @@ _Noreturn void helpers_prepare(struct plan *plan)
 		*plan->stage = STAGE_NETWORK;
 		r = prepare_network(plan, &err);
 	}
+	if (r >= 0) {
+		r = plan_report(plan, REPORT_PREPARED, &lower, -1);
+		if (r < 0)
+			(void)err_sys(&err, -r, "tell the supervisor");
+	}
 	if (r < 0)
 		fail(plan, &err);
-	plan_report(plan, REPORT_PREPARED, &lower, -1);
 	_exit(0);
 }
 
@@ -206,6 +212,12 @@ _Noreturn void helpers_join(struct plan *plan)
 	if (r == 0)
 		child_main(plan);
 	report.pid = r;
-	(void)msg_send(plan->report_fd, &report, sizeof report, &pidfd, 1);
+	r = msg_send(plan->report_fd, &report, sizeof report, &pidfd, 1);
+	if (r < 0) {
+		/* Nobody would know of it. */
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		(void)err_sys(&err, -r, "tell the supervisor");
+		fail(plan, &err);
+	}
 	_exit(0);
 }

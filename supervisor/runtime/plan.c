@@ -5,13 +5,13 @@
 #include "images/rootfs.h"
 #include "supervisor/base/fd.h"
 
-void plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd)
+int plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd)
 {
 	struct report report = { .kind = (int32_t)kind, .stage = *plan->stage };
 
 	if (err)
 		report.err = *err;
-	(void)msg_send(plan->report_fd, &report, sizeof report, &fd, fd >= 0 ? 1 : 0);
+	return msg_send(plan->report_fd, &report, sizeof report, &fd, fd >= 0 ? 1 : 0);
 }
 
 void plan_pin_path(const struct container_env *env, const char *name, char *ret, size_t size)

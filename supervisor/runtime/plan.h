@@ -56,8 +56,9 @@ struct plan {
 	char **argv;                /* NULL-terminated */
 };
 
-/* Sends a message, with a descriptor if fd is not -1; best effort: the other end may be gone. */
-void plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd);
+/* Sends a message, with a descriptor if fd is not -1: 0 or -errno. A message that the other end waits
+ * for must not be lost in silence; for the others it may be gone, and that is that. */
+int plan_report(const struct plan *plan, enum report_kind kind, const struct err *err, int fd);
 
 /* RUN_DIR/pin/NAME.net */
 void plan_pin_path(const struct container_env *env, const char *name, char *ret, size_t size);
