@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "netns/net.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 #include "supervisor/runtime/caps.h"
@@ -418,22 +417,4 @@ void container_done(struct container *container)
 	forget_stage(container);
 	pending_free(&container->pending);
 	container->builder = container->pid = 0;
-}
-
-/* ---- the end of a definition ------------------------------------------------------------------- */
-
-pid_t container_teardown_fork(const struct container_env *env, const struct container_spec *spec,
-	int *ret_pidfd, struct err *err)
-{
-	bool must_join;
-	pid_t pid = spawn(0, env->workers_fd, ret_pidfd, &must_join, err);
-
-	if (pid == 0) {
-		char pin[256];
-		int r = net_detach(spec->net.ifaces, spec->net.nifaces, NULL);
-
-		plan_pin_path(env, spec->name, pin, sizeof pin);
-		_exit(netns_remove(pin) < 0 || r < 0 ? 1 : 0);
-	}
-	return pid;
 }

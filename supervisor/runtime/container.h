@@ -165,14 +165,4 @@ bool container_exec_happened(const struct container *container);
 /* Closes what is open. Kills and reaps nothing. */
 void container_done(struct container *container);
 
-/*
- * container_teardown_fork - undo what outlives a container: in a process of its own, for links cost
- * 17 ms each
- *
- * Removes the host ends of its links and its network pin. For a definition that is gone, never
- * between two runs. Gives the pid and *ret_pidfd of the worker, to be reaped by the caller.
- */
-pid_t container_teardown_fork(const struct container_env *env, const struct container_spec *spec,
-	int *ret_pidfd, struct err *err);
-
 #endif
