@@ -209,3 +209,16 @@ ssize_t msg_recv(int sock, void *data, size_t size, int *fds, size_t *nfds)
 		return r;
 	return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : n;
 }
+
+int fd_mount_id(int fd)
+{
+	char path[40];
+	char info[512];
+	const char *line;
+
+	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	if (file_read_at(AT_FDCWD, path, info, sizeof info) < 0 ||
+		!(line = strstr(info, "mnt_id:")))
+		return -ENOENT;
+	return (int)strtol(line + 7, NULL, 10);
+}

@@ -53,4 +53,8 @@ enum { FD_MAX = 16 };
 int msg_send(int sock, const void *data, size_t n, const int *fds, size_t nfds);
 ssize_t msg_recv(int sock, void *data, size_t size, int *fds, size_t *nfds);
 
+/* fd_mount_id - the number of the mount that it was opened on, as in mountinfo; -ENOENT: not to be
+ * found (proc_pid_fdinfo(5)). Needs /proc. */
+int fd_mount_id(int fd);
+
 #endif

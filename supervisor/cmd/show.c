@@ -214,11 +214,11 @@ static const char *const titles[COLUMNS] = {
 	[COL_IMAGE] = "IMAGE",
 };
 
-static struct show_buf cell(const json_t *unit, enum column column)
+static struct show_buf cell(const json_t *unit, size_t column)
 {
 	struct show_buf ret = { "-" };
 
-	switch (column) {
+	switch ((enum column)column) {
 	case COL_NAME:
 		(void)snprintf(ret.text, sizeof ret.text, "%s", show_text(unit, "name"));
 		break;
@@ -247,29 +247,33 @@ static struct show_buf cell(const json_t *unit, enum column column)
 	return ret;
 }
 
-void show_table(const json_t *units)
+void show_columns(const json_t *units, const char *const *names, size_t n, show_cell_fn *cell_of)
 {
-	size_t width[COLUMNS];
+	size_t width[SHOW_COLUMNS_MAX];
 	const json_t *unit;
 	size_t i;
 
-	for (enum column c = 0; c < COLUMNS; c++) {
-		width[c] = strlen(titles[c]);
+	for (size_t c = 0; c < n; c++) {
+		width[c] = strlen(names[c]);
 		for (i = 0; (unit = json_array_get(units, i)); i++) {
-			size_t n = strlen(cell(unit, c).text);
+			size_t length = strlen(cell_of(unit, c).text);
 
-			width[c] = n > width[c] ? n : width[c];
+			width[c] = length > width[c] ? length : width[c];
 		}
 	}
-	for (enum column c = 0; c < COLUMNS; c++)
-		printf("%-*s", c == COLUMNS - 1 ? 0 : (int)width[c] + 2, titles[c]);
+	for (size_t c = 0; c < n; c++)
+		printf("%-*s", c == n - 1 ? 0 : (int)width[c] + 2, names[c]);
 	putchar('\n');
 	for (i = 0; (unit = json_array_get(units, i)); i++) {
-		for (enum column c = 0; c < COLUMNS; c++)
-			printf("%-*s", c == COLUMNS - 1 ? 0 : (int)width[c] + 2,
-				cell(unit, c).text);
+		for (size_t c = 0; c < n; c++)
+			printf("%-*s", c == n - 1 ? 0 : (int)width[c] + 2, cell_of(unit, c).text);
 		putchar('\n');
 	}
+}
+
+void show_table(const json_t *units)
+{
+	show_columns(units, titles, COLUMNS, cell);
 }
 
 /* ---- logs -------------------------------------------------------------------------------------- */

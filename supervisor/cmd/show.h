@@ -47,6 +47,10 @@ struct show_buf show_exit(const json_t *unit);
 /* The words of an array of strings, separated by ", "; "-" for none. */
 struct show_buf show_list(const json_t *array);
 
+/* A table: a line for each unit, a cell for each of the n columns (SHOW_COLUMNS_MAX at most). */
+enum { SHOW_COLUMNS_MAX = 16 };
+typedef struct show_buf show_cell_fn(const json_t *unit, size_t column);
+void show_columns(const json_t *units, const char *const *names, size_t n, show_cell_fn *cell_of);
 /* The whole of ps -a as a table. */
 void show_table(const json_t *units);
 

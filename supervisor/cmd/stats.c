@@ -40,11 +40,11 @@ static struct show_buf one(const json_t *unit, const char *key, bool bytes)
 	return ret;
 }
 
-static struct show_buf cell(const json_t *unit, enum column column)
+static struct show_buf cell(const json_t *unit, size_t column)
 {
 	struct show_buf ret = { "-" };
 
-	switch (column) {
+	switch ((enum column)column) {
 	case NAME:
 		(void)snprintf(ret.text, sizeof ret.text, "%s", show_text(unit, "name"));
 		break;
@@ -71,30 +71,6 @@ static struct show_buf cell(const json_t *unit, enum column column)
 		break;
 	}
 	return ret;
-}
-
-static void table(const json_t *units)
-{
-	size_t width[COLUMNS];
-	const json_t *unit;
-	size_t i;
-
-	for (enum column c = 0; c < COLUMNS; c++) {
-		width[c] = strlen(titles[c]);
-		for (i = 0; (unit = json_array_get(units, i)); i++) {
-			size_t n = strlen(cell(unit, c).text);
-
-			width[c] = n > width[c] ? n : width[c];
-		}
-	}
-	for (enum column c = 0; c < COLUMNS; c++)
-		printf("%-*s", c == DROPPED ? 0 : (int)width[c] + 2, titles[c]);
-	putchar('\n');
-	for (i = 0; (unit = json_array_get(units, i)); i++) {
-		for (enum column c = 0; c < COLUMNS; c++)
-			printf("%-*s", c == DROPPED ? 0 : (int)width[c] + 2, cell(unit, c).text);
-		putchar('\n');
-	}
 }
 
 /* What --json gives of a unit: the names that it has in inspect. */
@@ -153,6 +129,6 @@ int cmd_stats(int argc, char **argv)
 	if (json)
 		show_json(chosen);
 	else
-		table(chosen);
+		show_columns(chosen, titles, COLUMNS, cell);
 	return CMD_OK;
 }

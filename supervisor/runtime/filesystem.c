@@ -190,19 +190,6 @@ static int open_where(const struct filesystem_spec *fs, struct err *err)
 	return fd < 0 ? err_sys(err, -fd, "open %s", fs->where) : fd;
 }
 
-static int mount_id(int fd)
-{
-	char path[40];
-	char info[512];
-	const char *line;
-
-	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-	if (file_read_at(AT_FDCWD, path, info, sizeof info) < 0 ||
-		!(line = strstr(info, "mnt_id:")))
-		return -ENOENT;
-	return (int)strtol(line + 7, NULL, 10);
-}
-
 /* A line of mountinfo: "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS … - TYPE SOURCE OPTIONS". */
 struct mounted {
 	dev_t device;
@@ -280,7 +267,7 @@ static int look_at(const struct filesystem_spec *fs, const char *source,
 		return err_sys(err, errno, "look at %s", fs->where);
 	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
 		return 0;
-	if (read_mounted(mount_id(where), &mounted) < 0)
+	if (read_mounted(fd_mount_id(where), &mounted) < 0)
 		return err_set(err, EIO, "find %s in /proc/self/mountinfo", fs->where);
 	if (is_the_same(fs, source, options, &mounted, where))
 		return 1;
@@ -501,6 +488,6 @@ int filesystem_mount(const struct filesystem_spec *fs, const char *source, struc
 		if (r < 0)
 			return r;
 	}
-	r = mount_id(where);
+	r = fd_mount_id(where);
 	return r < 0 ? err_sys(err, -r, "find %s among the mounts", fs->where) : r;
 }

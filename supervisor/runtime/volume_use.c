@@ -55,19 +55,6 @@ static void escape(const char *text, struct strbuf *out)
 			strbuf_add(out, "%c", *text);
 }
 
-static int mount_id(int fd)
-{
-	char path[40];
-	char info[512];
-	const char *line;
-
-	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-	if (file_read_at(AT_FDCWD, path, info, sizeof info) < 0 ||
-		!(line = strstr(info, "mnt_id:")))
-		return -1;
-	return (int)strtol(line + 7, NULL, 10);
-}
-
 /* Its device and its path on that: the mount's root, then what lies between mount point and volume. */
 static void place(struct wanted *wanted, const char *mountinfo, int id, const char *real)
 {
@@ -104,7 +91,7 @@ static void look_at(struct wanted *wanted, const char *mountinfo)
 	*use = (struct volume_use){ .path = use->path };
 	if (fd < 0 || !realpath(use->path, real))
 		return;
-	place(wanted, mountinfo, mount_id(fd), real);
+	place(wanted, mountinfo, fd_mount_id(fd), real);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		use->starting = errno == EWOULDBLOCK;
 }
