@@ -51,7 +51,8 @@ exec_batch() {
 	unit agent.service <<-EOT
 		[Service]
 		Type=oneshot
-		ExecStart=$BERTH --config $UNITS --run-dir $RUNTIME ps
+		# A native service has no variables but its own: check.sh says what this one is for.
+		ExecStart=/usr/bin/env ASAN_OPTIONS=${ASAN_OPTIONS:-} $BERTH --config $UNITS --run-dir $RUNTIME ps
 		[Install]
 		WantedBy=default.target
 	EOT
