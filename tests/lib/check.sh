@@ -6,9 +6,6 @@ set -u
 O=$1
 export O
 cd "$(dirname "$0")/../.." || exit 1
-# Under the address sanitizer (check.sh build/asan): a verb that ends, and a child that was forked, give
-# their memory back by ending. Leaks are looked for where everything is given back: in the unit tests.
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0}"
 passed=0 failed=0 skipped=0
 tests=$(mktemp)
 trap 'rm -f "$tests"' EXIT

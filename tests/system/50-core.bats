@@ -51,8 +51,7 @@ exec_batch() {
 	unit agent.service <<-EOT
 		[Service]
 		Type=oneshot
-		# A native service has no variables but its own: check.sh says what this one is for.
-		ExecStart=/usr/bin/env ASAN_OPTIONS=${ASAN_OPTIONS:-} $BERTH --config $UNITS --run-dir $RUNTIME ps
+		ExecStart=$BERTH --config $UNITS --run-dir $RUNTIME ps
 		[Install]
 		WantedBy=default.target
 	EOT
