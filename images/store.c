@@ -76,9 +76,8 @@ static int lock_take(struct store *store, bool wait, struct err *err)
 	return 0;
 }
 
-/* Calls fn for every name in a directory of the store. The first failure ends it. */
-static int each_name(const struct store *store, const char *room,
-	int (*fn)(int dir, const char *name, void *data), void *data, struct err *err)
+int store_each(const struct store *store, const char *room, const char *what, store_each_fn *fn,
+	void *data, struct err *err)
 {
 	own_fd fd = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -92,7 +91,7 @@ static int each_name(const struct store *store, const char *room,
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = fn(dirfd(dir), entry->d_name, data);
 	(void)closedir(dir);
-	return r < 0 ? err_sys(err, -r, "clear %s/%s", store->path, room) : 0;
+	return r < 0 ? err_sys(err, -r, "%s %s/%s", what, store->path, room) : 0;
 }
 
 /* A pull that nobody has gone on with for a week. The directory for its blobs changes with each of them. */
@@ -136,9 +135,9 @@ int store_open_locked(struct store *ret, const char *path, bool wait, struct err
 	if (r == 0)
 		r = rooms_make(&store, err);
 	if (r == 0)
-		r = each_name(&store, "tmp", sweep_tmp, NULL, err);
+		r = store_each(&store, "tmp", "clear", sweep_tmp, NULL, err);
 	if (r == 0)
-		r = each_name(&store, "names", sweep_name, NULL, err);
+		r = store_each(&store, "names", "clear", sweep_name, NULL, err);
 	if (r < 0) {
 		store_close(&store);
 		return r;
@@ -412,7 +411,7 @@ int store_names_read(const struct store *store, struct store_names *ret, struct 
 {
 	struct store_names names = { 0 };
 	struct reading reading = { store, &names };
-	int r = each_name(store, "names", name_add, &reading, err);
+	int r = store_each(store, "names", "read", name_add, &reading, err);
 
 	if (r < 0) {
 		store_names_done(&names);

@@ -49,6 +49,12 @@ int store_open_locked(struct store *ret, const char *path, bool wait, struct err
 void store_unlock(struct store *store);
 void store_close(struct store *store);
 
+/* store_each - fn for every name in a directory of the store; the first failure, -errno, ends it, and
+ * has the words "WHAT STORE/ROOM". A directory that is not there has no names. */
+typedef int store_each_fn(int dir, const char *name, void *data);
+int store_each(const struct store *store, const char *room, const char *what, store_each_fn *fn,
+	void *data, struct err *err);
+
 /* ---- putting in -------------------------------------------------------------------------------- */
 
 /* A new, empty directory below tmp/: its path in ret (STORE_PATH_SIZE bytes). */

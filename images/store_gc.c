@@ -59,21 +59,15 @@ static int set_add(struct set *set, const char *name)
 	return 0;
 }
 
+static int set_take(int dir, const char *name, void *data)
+{
+	(void)dir;
+	return name[0] == '.' ? 0 : set_add(data, name);
+}
+
 static int set_read(const struct store *store, const char *room, struct set *ret, struct err *err)
 {
-	own_fd fd = openat(store->dir, room, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
-
-	if (!dir)
-		return errno == ENOENT ? 0 : err_sys(err, errno, "read %s/%s", store->path, room);
-	(void)fd_take(&fd); /* dir has it */
-	while (r == 0 && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			r = set_add(ret, entry->d_name);
-	(void)closedir(dir);
-	return r < 0 ? err_sys(err, -r, "read %s/%s", store->path, room) : 0;
+	return store_each(store, room, "read", set_take, ret, err);
 }
 
 /* ---- what is kept -------------------------------------------------------------------------------- */
