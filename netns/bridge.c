@@ -176,6 +176,18 @@ static int bridge_bring(
 	return bridge_configure(nl, bridge, alias, &link, err);
 }
 
+static int bridge_alias(const char *instance, const struct net_bridge *bridge,
+	char ret[static LINK_ALIAS], struct err *err)
+{
+	if (strlen(bridge->ifname) >= IFNAMSIZ)
+		return err_set(err, EINVAL,
+			"network %s: InterfaceName=%s is longer than 15 characters", bridge->name,
+			bridge->ifname);
+	if (snprintf(ret, LINK_ALIAS, "berth:%s:bridge:%s", instance, bridge->name) >= LINK_ALIAS)
+		return err_set(err, EINVAL, "network %s: the name is too long", bridge->name);
+	return 0;
+}
+
 int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, struct err *err)
 {
 	char alias[LINK_ALIAS];
@@ -184,13 +196,28 @@ int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, str
 
 	if (!net_is_ours(bridge))
 		return 0;
-	if (strlen(bridge->ifname) >= IFNAMSIZ)
-		return err_set(err, EINVAL,
-			"network %s: InterfaceName=%s is longer than 15 characters", bridge->name,
-			bridge->ifname);
-	if (snprintf(alias, sizeof alias, "berth:%s:bridge:%s", instance, bridge->name) >=
-		(int)sizeof alias)
-		return err_set(err, EINVAL, "network %s: the name is too long", bridge->name);
-	r = rtnl_open(&nl, -1, NETLINK_ROUTE, err);
+	r = bridge_alias(instance, bridge, alias, err);
+	if (r == 0)
+		r = rtnl_open(&nl, -1, NETLINK_ROUTE, err);
 	return r < 0 ? r : bridge_bring(&nl, bridge, alias, err);
+}
+
+int net_bridge_check(const char *instance, const struct net_bridge *bridge, struct err *err)
+{
+	char alias[LINK_ALIAS];
+	struct link_info link;
+	own_rtnl nl = { 0 };
+	int r = bridge_alias(instance, bridge, alias, err);
+
+	if (r == 0)
+		r = rtnl_open(&nl, -1, NETLINK_ROUTE, err);
+	if (r < 0)
+		return r;
+	link_ask(&nl, bridge->ifname, &link);
+	r = rtnl_commit(&nl, err);
+	if (r < 0)
+		return r;
+	if (link.found && (strcmp(link.kind, "bridge") != 0 || !link_is_ours(&link, alias)))
+		return not_ours(bridge, &link, err);
+	return routes_check(&nl, bridge, link.found ? link.ifindex : 0, err);
 }

@@ -48,6 +48,9 @@ bool net_is_ours(const struct net_bridge *bridge);
  * Blocks: for a netlink answer.
  */
 int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, struct err *err);
+/* Would it be refused now, if it were not there yet? Looks only: 0, or what net_bridge_ensure fails
+ * with. Needs a network that is ours. */
+int net_bridge_check(const char *instance, const struct net_bridge *bridge, struct err *err);
 
 /*
  * net_ruleset_apply - masquerade, published ports and the walls of the whole declared set, as one batch

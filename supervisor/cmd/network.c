@@ -269,24 +269,60 @@ static int member_check(const struct member *member, void *data, struct err *err
 	return 0;
 }
 
+static int bridge_check(
+	const struct command *c, struct check *check, const struct net_view *view, struct err *err)
+{
+	const struct net_bridge *network = check->network;
+	bool complete = view_has(view, &network->gateway4) && view_has(view, &network->gateway6);
+	struct err why = { 0 };
+	int r = view->found && complete ? 0 : net_bridge_check(c->set.instance, network, &why);
+
+	if (r == -EEXIST || r == -EADDRINUSE) {
+		puts(why.text);
+		check->wrong++;
+	} else if (r < 0) {
+		return err_set(err, -r, "%s", why.text);
+	} else if (check->used && !view->found) {
+		wrong(check, "bridge", network->ifname, "is missing");
+	} else if (check->used && !view->up) {
+		wrong(check, "bridge", network->ifname, "is down");
+	} else if (check->used && !complete) {
+		wrong(check, "bridge", network->ifname, "has not the gateway's address");
+	}
+	return 0;
+}
+
+/* A VLAN that is missing is made with the first container; what it stands on is somebody else's. */
+static int parent_check(struct check *check, const struct net_view *view, struct err *err)
+{
+	const struct net_bridge *network = check->network;
+	struct net_view base = { 0 };
+	char name[16];
+
+	(void)snprintf(name, sizeof name, "%s", network->ifname);
+	if (!check->used && network->driver != NET_BRIDGE)
+		name[strcspn(name, ".")] = '\0';
+	if (net_look(-1, name, &base, err) < 0)
+		return -err->code;
+	if (!base.found)
+		wrong(check, driver_of(network), name, "is missing");
+	else if (check->used && !view->up)
+		wrong(check, driver_of(network), network->ifname, "is down");
+	return 0;
+}
+
 static int network_check(const struct command *c, struct check *check, struct err *err)
 {
 	const struct net_bridge *network = check->network;
 	struct net_view view;
 	int r = members_each(c, network, member_check, check, err);
 
-	if (r < 0 || !check->used)
+	if (r < 0)
 		return r;
 	if (net_look(-1, network->ifname, &view, err) < 0)
 		return -err->code;
-	if (!view.found)
-		wrong(check, driver_of(network), network->ifname, "is missing");
-	else if (!view.up)
-		wrong(check, driver_of(network), network->ifname, "is down");
-	else if (net_is_ours(network) &&
-		 (!view_has(&view, &network->gateway4) || !view_has(&view, &network->gateway6)))
-		wrong(check, driver_of(network), network->ifname, "has not the gateway's address");
-	return 0;
+	return net_is_ours(network) ? bridge_check(c, check, &view, err)
+				    : parent_check(check, &view, err);
 }
 
 static int do_check(struct command *c)

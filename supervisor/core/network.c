@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "netns/net.h"
 #include "supervisor/base/log.h"
@@ -21,6 +22,88 @@ bool network_needed(const struct service *s)
 			return true;
 	return false;
 }
+
+/* ---- which of them failed ----------------------------------------------------------------------- */
+
+static const char *failure_of(const struct supervisor *sv, const struct net_bridge *bridge)
+{
+	for (size_t i = 0; sv->network_failures && i < sv->set->nbridges; i++)
+		if (sv->set->bridges[i] == bridge)
+			return sv->network_failures[i];
+	return NULL;
+}
+
+const char *network_failure(const struct service *s)
+{
+	const struct supervisor *sv = s->sv;
+	const struct net_spec *net = &s->unit->spec->net;
+	const char *failure = NULL;
+
+	if (!network_needed(s))
+		return NULL;
+	if (sv->network != NETWORK_UP)
+		return sv->network_failure;
+	for (size_t i = 0; !failure && i < net->nifaces; i++)
+		failure = failure_of(sv, net->ifaces[i].bridge);
+	return failure;
+}
+
+static void failures_forget(struct supervisor *sv)
+{
+	for (size_t i = 0; sv->network_failures && i < sv->set->nbridges; i++)
+		free(sv->network_failures[i]);
+	free(sv->network_failures);
+	sv->network_failures = NULL;
+}
+
+/* What the worker found out of each network: a page of its own, which goes when it is read. */
+static size_t outcomes_size(const struct supervisor *sv)
+{
+	return (sv->set->nbridges + 1) * sizeof *sv->network_outcomes;
+}
+
+static int outcomes_open(struct supervisor *sv, struct err *err)
+{
+	void *shared = mmap(
+		NULL, outcomes_size(sv), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (shared == MAP_FAILED)
+		return err_sys(err, errno, "set up the network: map a page");
+	sv->network_outcomes = shared;
+	return 0;
+}
+
+static void outcomes_close(struct supervisor *sv)
+{
+	if (sv->network_outcomes)
+		(void)munmap(sv->network_outcomes, outcomes_size(sv));
+	sv->network_outcomes = NULL;
+}
+
+/* Told once; a network that fails in the same way at the next try is no news. */
+static void outcomes_take(struct supervisor *sv)
+{
+	size_t n = sv->set->nbridges;
+	char **failures = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct err *outcome = &sv->network_outcomes[i];
+		const char *before = failure_of(sv, sv->set->bridges[i]);
+
+		if (!outcome->code)
+			continue;
+		if (!failures)
+			failures = calloc(n, sizeof *failures);
+		if (failures)
+			failures[i] = strdup(outcome->text);
+		if (!before || strcmp(before, outcome->text) != 0)
+			log_warning("%s", outcome->text);
+	}
+	failures_forget(sv);
+	sv->network_failures = failures;
+}
+
+/* ---- the rules ---------------------------------------------------------------------------------- */
 
 /* A built-in wall that this kernel cannot build is told; one that somebody wrote is an error. */
 static int guard(const struct supervisor *sv, const struct net_rules *rules, struct err *err)
@@ -48,22 +131,38 @@ static void tell_wall(const char *family, const char *table, const char *chain, 
 			family, table, chain, family, table, chain);
 }
 
+/* Its address is that of a network which could not be set up, and may be somebody else's. */
+static bool leads_astray(const struct supervisor *sv, const struct net_port *port)
+{
+	for (size_t i = 0; i < sv->set->nbridges; i++) {
+		const struct net_bridge *bridge = sv->set->bridges[i];
+
+		if (sv->network_outcomes[i].code &&
+			(net_addr_in(&bridge->subnet4, &port->addr) ||
+				net_addr_in(&bridge->subnet6, &port->addr)))
+			return true;
+	}
+	return false;
+}
+
 /* The rules are of the networks that the host carries; the others have their own. */
 static int apply_rules(const struct supervisor *sv, struct err *err)
 {
 	const struct unit_set *set = sv->set;
 	const struct net_bridge **ours = calloc(set->nbridges + 1, sizeof(void *));
 	const struct net_spec **members = calloc(set->nunits + 1, sizeof(void *));
-	struct net_rules rules = {
-		.bridges = ours, .ports = set->ports, .nports = set->nports, .members = members
-	};
+	struct net_port *ports = calloc(set->nports + 1, sizeof *ports);
+	struct net_rules rules = { .bridges = ours, .ports = ports, .members = members };
 	int r = -ENOMEM;
 
-	if (!ours || !members)
+	if (!ours || !members || !ports)
 		goto out;
 	for (size_t i = 0; i < set->nbridges; i++)
-		if (net_is_ours(set->bridges[i]))
+		if (net_is_ours(set->bridges[i]) && !sv->network_outcomes[i].code)
 			ours[rules.nbridges++] = set->bridges[i];
+	for (size_t i = 0; i < set->nports; i++)
+		if (!leads_astray(sv, &set->ports[i]))
+			ports[rules.nports++] = set->ports[i];
 	for (size_t i = 0; i < set->nunits; i++)
 		if (set->units[i].spec && set->units[i].spec->net.nifaces)
 			members[rules.nmembers++] = &set->units[i].spec->net;
@@ -73,6 +172,7 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	if (r == 0)
 		net_walls_of_others(sv->env.instance, tell_wall, (void *)(size_t)set);
 out:
+	free(ports);
 	free(members);
 	free(ours);
 	return r == -ENOMEM ? err_sys(err, ENOMEM, "set up the packet rules") : r;
@@ -116,24 +216,50 @@ static void reattach(const struct service *s)
 		log_error("%s: cannot be attached again: %s", s->unit->stem, err.text);
 }
 
+/* All of its bridges are there. */
+static bool is_carried(const struct supervisor *sv, const struct net_spec *net)
+{
+	for (size_t i = 0; i < net->nifaces; i++)
+		for (size_t k = 0; k < sv->set->nbridges; k++)
+			if (sv->set->bridges[k] == net->ifaces[i].bridge &&
+				sv->network_outcomes[k].code)
+				return false;
+	return true;
+}
+
+/* One that fails holds nobody else up. Gives: is any of them other than before? */
+static bool set_up_bridges(const struct supervisor *sv)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < sv->set->nbridges; i++) {
+		const struct net_bridge *bridge = sv->set->bridges[i];
+		struct err *outcome = &sv->network_outcomes[i];
+
+		if (net_bridge_ensure(sv->env.instance, bridge, outcome) < 0)
+			(void)err_wrap(outcome, "set up the network");
+		changed = changed || !outcome->code != !failure_of(sv, bridge);
+	}
+	return changed;
+}
+
 static int set_up(const void *data, struct err *err)
 {
 	const struct supervisor *sv = data;
-	const struct unit_set *set = sv->set;
-	int r = 0;
+	int r;
 
 	/* First, for a bridge of an older definition may have the subnet of a new one. */
 	(void)net_prune(sv->env.instance, is_declared, (void *)(size_t)data, NULL);
-	for (size_t i = 0; i < set->nbridges; i++) {
-		r = net_bridge_ensure(sv->env.instance, set->bridges[i], err);
-		if (r < 0)
-			return err_wrap(err, "network %s", set->bridges[i]->name);
-	}
+	if (!set_up_bridges(sv) && sv->network_retried)
+		return 0;
 	r = apply_rules(sv, err);
-	for (size_t i = 0; r >= 0 && i < sv->nservices; i++)
-		if (sv->services[i].m.state != SERVICE_STARTING &&
-			machine_alive(&sv->services[i].m) && network_needed(&sv->services[i]))
-			reattach(&sv->services[i]);
+	for (size_t i = 0; r >= 0 && i < sv->nservices; i++) {
+		const struct service *s = &sv->services[i];
+
+		if (s->m.state != SERVICE_STARTING && machine_alive(&s->m) && network_needed(s) &&
+			is_carried(sv, &s->unit->spec->net))
+			reattach(s);
+	}
 	return r;
 }
 
@@ -154,39 +280,62 @@ void network_names(const struct supervisor *sv)
 
 static void was_set_up(struct supervisor *sv, int r, const struct err *err, void *data)
 {
-	bool told = false;
-
 	(void)data;
 	sv->network = r < 0 ? NETWORK_NONE : NETWORK_UP;
 	sv->dirty = true;
-	if (r >= 0) {
+	if (r < 0) {
+		if (strcmp(sv->network_failure, err->text) != 0)
+			log_warning("%s", err->text);
+		(void)snprintf(sv->network_failure, sizeof sv->network_failure, "%s", err->text);
+	} else {
+		outcomes_take(sv);
 		netwatch_settle(sv);
-		return;
 	}
-	(void)snprintf(sv->network_failure, sizeof sv->network_failure, "%s", err->text);
-	/* Each that waits fails with these words and tries again by its own delays. */
+	outcomes_close(sv);
+	/* Each that waits for one that failed fails with its words, and tries again by its own delays. */
 	for (size_t i = 0; i < sv->nservices; i++) {
 		struct service *s = &sv->services[i];
 
 		if (s->m.state == SERVICE_WAITING && s->blocked_by == BLOCKED_BY_NETWORK &&
-			network_needed(s)) {
-			told = true;
+			network_failure(s))
 			service_dispatch(s, EVENT_DEPS_MET);
-		}
 	}
-	if (!told)
-		log_warning("%s", err->text);
 }
 
-void network_begin(struct supervisor *sv)
+static void begin(struct supervisor *sv, bool retried)
 {
 	struct err err = { 0 };
 
 	sv->network = NETWORK_WORKING;
+	sv->network_retried = retried;
 	netwatch_begin(sv);
 	linkwatch_begin(sv);
-	if (job_start(sv, "set up the network", set_up, was_set_up, sv, &err) < 0)
+	if (outcomes_open(sv, &err) < 0 ||
+		job_start(sv, "set up the network", set_up, was_set_up, sv, &err) < 0)
 		was_set_up(sv, -err.code, &err, NULL);
+}
+
+void network_begin(struct supervisor *sv)
+{
+	begin(sv, false);
+}
+
+bool network_await(struct service *s)
+{
+	struct supervisor *sv = s->sv;
+
+	if (!network_needed(s) || (sv->network == NETWORK_UP && !network_failure(s)))
+		return false;
+	/* One that failed is tried again when somebody wants it, and the others are left alone. */
+	if (sv->network != NETWORK_WORKING)
+		begin(sv, sv->network == NETWORK_UP);
+	return true;
+}
+
+void network_end(struct supervisor *sv)
+{
+	outcomes_close(sv);
+	failures_forget(sv);
 }
 
 /* What runs goes on by the rules of an older configuration until these are in force. */

@@ -458,6 +458,7 @@ void supervisor_close(struct supervisor *sv)
 		remove_traces(sv);
 	}
 	cgroup_tree_done(&sv->tree);
+	network_end(sv);
 	loop_free(sv->loop);
 	free(sv->services);
 	free(sv->by_unit);

@@ -401,8 +401,8 @@ static int launch(struct service *s, struct err *err)
 	own_fd errfd = -1;
 	int r = 0;
 
-	if (network_needed(s) && sv->network != NETWORK_UP)
-		return err_set(err, EAGAIN, "%s", sv->network_failure);
+	if (network_failure(s))
+		return err_set(err, EAGAIN, "%s", network_failure(s));
 	if (s->unit->spec->notify_socket) {
 		r = notify_open(s, notify_path, sizeof notify_path, err);
 		run.notify_socket = notify_path;

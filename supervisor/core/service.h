@@ -135,8 +135,11 @@ struct supervisor {
 	size_t slots, slots_taken; /* starts at once; as counted in this turn */
 	struct loop_timer slot_timer;
 	bool wanted_mirroring, wanted_changed;
-	char network_failure[ERR_TEXT_SIZE];
-	struct net_watch watch; /* of the packet rules; while watch_id is not 0 */
+	char network_failure[ERR_TEXT_SIZE]; /* of the rules: all networks */
+	char **network_failures;      /* of each bridge of the set, NULL: none; NULL: none at all */
+	struct err *network_outcomes; /* WORKING: shared with the worker */
+	bool network_retried;         /* WORKING: what is there need not be looked at */
+	struct net_watch watch;       /* of the packet rules; while watch_id is not 0 */
 	loop_id watch_id;
 	struct loop_timer repair_timer;
 	uint64_t repair_delay, repaired;
@@ -239,6 +242,12 @@ void wanted_save(struct service *s);
 bool network_needed(const struct service *s);
 /* Bridges and rules, by a worker; those who wait for it are told. */
 void network_begin(struct supervisor *sv);
+/* Must its start wait? Then the network is being set up, or set up once more where one of its
+ * networks failed. */
+bool network_await(struct service *s);
+/* Why a network of its cannot be had; NULL: they are there, or none is needed. */
+const char *network_failure(const struct service *s);
+void network_end(struct supervisor *sv);
 
 /* netwatch.c */
 /* Watch our packet rules; harmless to repeat. */

@@ -201,11 +201,8 @@ static void look_at_start(struct service *s)
 		break;
 	}
 	s->blocked_by = BLOCKED_BY_NETWORK;
-	if (network_needed(s) && sv->network != NETWORK_UP) {
-		if (sv->network == NETWORK_NONE)
-			network_begin(sv);
+	if (network_await(s))
 		return;
-	}
 	if (s->releasing || !slot_take(s))
 		return;
 	service_dispatch(s, EVENT_DEPS_MET);

@@ -139,21 +139,40 @@ settings() {
 	[ "$before" = "$after" ] || diff <(echo "$before") <(echo "$after")
 }
 
-@test "a subnet that the host has a route into is refused in words; the others start" {
+@test "a subnet that the host has a route into fails its own containers alone, in words" {
 	ip link add lan0 type veth peer name lan1
 	ip addr add 10.70.0.5/16 dev lan0
 	ip link set lan0 up
 	network mine Subnet=10.70.3.0/24
-	on web mine.network
+	network lost Driver=macvlan Options=parent=missing0 Subnet=10.72.0.0/24
+	network other Subnet=10.73.0.0/24
+	on web mine.network PublishPort=8081:80 '[Service]' Restart=always
+	on plant lost.network
+	on good other.network PublishPort=8080:80
 	start_supervise
-	wait_until 10 in_one_of 'backoff failed waiting' web
+	wait_for ready good
+	pings good 10.73.0.1
 	wait_until 5 sh -c "'$BERTH' --config '$UNITS' --run-dir '$RUNTIME' why web | grep -q overlaps"
 	run berth why web
 	has "its subnet 10.70.3.0/24 overlaps the host's route to 10.70.0.0/16 by lan0: choose another with Subnet="
 	run ip link show br-mine
 	[ "$status" -ne 0 ]
-	berth stop web
+	# Nothing is said about addresses of the other's.
+	run nft list ruleset inet
+	has 10.73.0.0/24
+	[[ $output != *10.70.3* ]]
+	run -1 berth network check
+	has "network mine: its subnet 10.70.3.0/24 overlaps"
+	has 'lost: macvlan missing0 is missing'
+	[ "$(grep -c overlaps <<<"$output")" = 1 ]
+	# The cause is gone: it is found out by the next try, and the others go on.
+	pid=$(pid_of good)
 	ip link del lan0
+	wait_for ready web
+	pings web 10.70.3.1
+	[ "$(pid_of good)" = "$pid" ]
+	run nft list ruleset inet
+	has 10.70.3.0/24
 }
 
 @test "macvlan: on the parent's network, stable, private, gone with its container" {
