@@ -32,6 +32,7 @@ struct apply {
 	/* The layer on top of those below it; NULL: a tree of its own, without links to directories. */
 	const struct view *view;
 	bool whiteouts;         /* names with .wh. hide what is below (entries.h) */
+	bool vouched;           /* a digest of the archive is compared afterwards (entries.h) */
 	struct tree_sums *sums; /* digests of the content are left here; NULL: nobody wants them */
 	bool owner;             /* owners are set: we are root */
 	uint64_t budget;        /* bytes of content that may still come */

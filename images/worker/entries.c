@@ -60,10 +60,12 @@ static int entry_read(struct archive_entry *from, struct apply_entry *ret, struc
 	return 0;
 }
 
-static int data_copy(struct archive *archive, struct apply *apply, struct err *err)
+/* *ret_last: the archive ended before the padding of this file, which is whole. */
+static int data_copy(struct archive *archive, struct apply *apply, bool *ret_last, struct err *err)
 {
 	const void *data;
 	la_int64_t offset;
+	int64_t end = 0;
 	size_t n;
 
 	for (;;) {
@@ -71,11 +73,14 @@ static int data_copy(struct archive *archive, struct apply *apply, struct err *e
 
 		if (r == ARCHIVE_EOF)
 			return 0;
-		if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
-			return entries_err(archive, err);
+		if (r != ARCHIVE_OK && r != ARCHIVE_WARN) {
+			*ret_last = apply->vouched && end && end == apply->now.size;
+			return *ret_last ? 0 : entries_err(archive, err);
+		}
 		r = apply_data(apply, data, n, offset, err);
 		if (r < 0)
 			return r;
+		end = offset + (int64_t)n;
 	}
 }
 
@@ -95,19 +100,23 @@ static int xattrs_copy(struct archive_entry *from, struct apply *apply, struct e
 	return 0;
 }
 
+/* Gives 1 to go on, 0 when that was the last entry. */
 static int entry_copy(
 	struct archive *archive, struct archive_entry *from, struct apply *apply, struct err *err)
 {
 	struct apply_entry entry;
+	bool last = false;
 	int r = entry_read(from, &entry, err);
 
 	if (r == 0)
 		r = apply_begin(apply, &entry, err);
 	if (r == 1)
-		r = data_copy(archive, apply, err);
+		r = data_copy(archive, apply, &last, err);
 	if (r == 0)
 		r = xattrs_copy(from, apply, err);
-	return r < 0 ? r : apply_end(apply, err);
+	if (r == 0)
+		r = apply_end(apply, err);
+	return r < 0 ? r : !last;
 }
 
 /* ---- whiteouts ---------------------------------------------------------------------------------- */
@@ -195,8 +204,8 @@ int entries_apply(struct archive *archive, struct apply *apply, struct err *err)
 			return err_set(err, EINVAL, "entry %u: its name cannot be read",
 				apply->entries + 1);
 		r = apply->whiteouts ? whiteout(apply, path, err) : 1;
-		if (r == 1)
-			r = entry_copy(archive, from, apply, err);
+		if (r == 1 && (r = entry_copy(archive, from, apply, err)) == 0)
+			return 0;
 		if (r < 0)
 			return entry_err(err, path);
 	}

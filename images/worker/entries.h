@@ -12,6 +12,8 @@
  * With apply->whiteouts, as in a layer: "DIR/.wh.NAME" hides NAME of the layers below, whatever type
  * the entry has, "DIR/.wh..wh..opq" all of DIR; other names that begin with ".wh..wh." are passed
  * over. Neither touches what is in the same layer.
+ * With apply->vouched the archive may end with the last byte of a file: umoci insert and others write
+ * no padding there and no end mark, and Go's reader, which podman and umoci have, needs none.
  * Fails: -errno with "entry NAME: WHY"; what was made until then stays.
  */
 int entries_apply(struct archive *archive, struct apply *apply, struct err *err);

@@ -74,6 +74,7 @@ static int stream_apply(const struct layer_job *job, struct image_layer *layer, 
 
 	if (r < 0)
 		return r;
+	apply->vouched = layer->digested || layer->told;
 	r = archive_apply(&reader, apply, err);
 	if (r < 0) {
 		stream_drop(&stream, err);

@@ -268,6 +268,39 @@ def made_by_buildah_and_skopeo(p):
 
 
 @case
+def inserted_by_umoci(p):
+    """Its insert ends an archive with the last byte of the last file, without padding or end mark. What
+    a digest vouches for is whole all the same; anything shorter, or without a digest, is not."""
+    source, new = p.top + "/inserted", p.top + "/new"
+    os.makedirs(new + "/sub")
+    for name, size in (("a", 700), ("sub/b", 3), ("z", 600001)):
+        with open(new + "/" + name, "wb") as file:
+            file.write(os.urandom(size))
+    for words in (["init", "--layout", source], ["new", "--image", source + ":t"],
+                  ["insert", "--image", source + ":t", new, "/srv"],
+                  ["insert", "--image", source + ":t", new + "/a", "/srv/sub/c"],
+                  ["insert", "--image", source + ":t", "--whiteout", "/srv/a"]):
+        subprocess.run(["umoci", *words], check=True, capture_output=True)
+    p.good(source)
+    p.same(p.mount(), p.umoci(source))
+    p.verify()
+    p.again()
+    whole = tar([entry("a"), entry("b", data=b"b" * 1000)])[:512 + 512 + 1000]
+    layout = p.layout()
+    for cut, words in ((0, None), (1, "Truncated"), (1000, "Truncated"), (1001, "Truncated")):
+        layout.entries = []
+        source = layout.add(layout.image([whole[:len(whole) - cut]])).done()
+        if words:
+            p.bad(source, words)
+        else:
+            p.good(source)
+        p.again()
+    with open(p.top + "/tree.tar", "wb") as file:
+        file.write(whole)
+    p.bad(p.top + "/tree.tar", "Truncated")
+
+
+@case
 def made_by_umoci(p):
     source = p.top + "/layout"
 
