@@ -3,6 +3,23 @@
 
 #include "config/build.h"
 
+/* What is kept of a unit, its state, log and address, is kept by its stem; and under systemd the two
+ * would be one service as well. */
+static void check_other(struct build *b, uint32_t unit, uint32_t other, struct origin at)
+{
+	const struct unit *units = b->set->units;
+
+	if (!b->parts[other].spec)
+		return;
+	if (strcmp(b->parts[other].spec->name, b->parts[unit].spec->name) == 0)
+		ERROR_AT(b, at, "ContainerName: %s is the name of %s too: rename one",
+			b->parts[unit].spec->name, units[other].file);
+	else if (strcmp(units[other].stem, units[unit].stem) == 0)
+		ERROR_AT(b, build_unit_at(b, unit),
+			"%s is %s.service too, as with Quadlet: rename one of the two files",
+			units[other].file, units[unit].stem);
+}
+
 static void check_name(struct build *b, uint32_t unit)
 {
 	const struct part *part = &b->parts[unit];
@@ -16,9 +33,7 @@ static void check_name(struct build *b, uint32_t unit)
 			"63, no . first",
 			part->spec->name);
 	for (uint32_t i = 0; i < unit; i++)
-		if (b->parts[i].spec && strcmp(b->parts[i].spec->name, part->spec->name) == 0)
-			ERROR_AT(b, at, "ContainerName: %s is the name of %s too: rename one",
-				part->spec->name, b->set->units[i].file);
+		check_other(b, unit, i, at);
 }
 
 /* A network namespace that is borrowed is not one's own to name or to configure. */

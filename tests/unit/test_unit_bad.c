@@ -115,6 +115,10 @@ static const struct bad rows[] = {
 	  "or "
 	  "remove it here\n",
 		{ { "a.container", "[Unit]\nRequires=db.service\n" WEB } } },
+	{ "@/web.service: @/web.container is web.service too, as with Quadlet: rename one of the "
+	  "two "
+	  "files\n",
+		{ { "web.container", WEB "ContainerName=other\n" }, { "web.service", NATIVE } } },
 	{ "@/a.container:2: After: db.service may mean @/db.service or @/db.container: rename one "
 	  "of the "
 	  "two files\n"
