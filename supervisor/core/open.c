@@ -51,15 +51,54 @@ static int lock_take(struct supervisor *sv, struct err *err)
 	return err_set(err, EBUSY, "another berth (pid %d) serves %s", lock.l_pid, sv->env.run_dir);
 }
 
-/* Mounts below RUN_DIR must not spread into other namespaces, nor come from there. */
+/* Of a line of mountinfo: "ID PARENT MAJOR:MINOR ROOT POINT …" (proc_pid_mountinfo(5)). */
+struct mount_line {
+	int id, parent;
+	char device[24], root[2048], point[2048];
+};
+
+static bool mount_find(int id, struct mount_line *ret)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	own_mem char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	while (file && !found && getline(&line, &size, file) > 0)
+		found = sscanf(line, "%d %d %23s %2047s %2047s", &ret->id, &ret->parent,
+				ret->device, ret->root, ret->point) == 5 &&
+			ret->id == id;
+	if (file)
+		(void)fclose(file);
+	return found;
+}
+
+/* Is what is mounted there that directory itself? So is our mount, also that of a supervisor before
+ * us; a file system that somebody has mounted there is not. */
+static bool is_mounted_on_itself(const char *path)
+{
+	own_fd fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct mount_line top, below;
+	const char *root, *rest;
+	size_t n;
+
+	if (fd < 0 || !mount_find(fd_mount_id(fd), &top) || !mount_find(top.parent, &below) ||
+		strcmp(top.device, below.device) != 0)
+		return false;
+	root = strcmp(below.root, "/") == 0 ? "" : below.root;
+	n = strcmp(below.point, "/") == 0 ? 0 : strlen(below.point);
+	rest = strncmp(top.point, below.point, n) == 0 ? top.point + n : "";
+	if (!*root && !*rest)
+		return strcmp(top.root, "/") == 0;
+	n = strlen(root);
+	return strncmp(top.root, root, n) == 0 && strcmp(top.root + n, rest) == 0;
+}
+
+/* Mounts below RUN_DIR must not spread into other namespaces, nor come from there. What others have
+ * mounted there is none of ours to change. */
 static int mount_private(const char *path, struct err *err)
 {
-	struct statx stx;
-
-	if (statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, &stx) < 0)
-		return err_sys(err, errno, "look at %s", path);
-	if (!(stx.stx_attributes_mask & stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
-		mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+	if (!is_mounted_on_itself(path) && mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return err_sys(err, errno, "mount %s on itself", path);
 	if (mount(NULL, path, NULL, MS_PRIVATE, NULL) < 0)
 		return err_sys(err, errno, "make the mount %s private", path);
@@ -423,7 +462,8 @@ static void remove_traces(struct supervisor *sv)
 		log_warning("remove the cgroups: %s", err.text);
 	(void)snprintf(path, sizeof path, "%s/cgroup", sv->env.run_dir);
 	(void)umount2(path, MNT_DETACH);
-	(void)umount2(sv->env.run_dir, MNT_DETACH);
+	if (is_mounted_on_itself(sv->env.run_dir))
+		(void)umount2(sv->env.run_dir, MNT_DETACH);
 }
 
 /* What was told to end is still in its cgroup for a moment, which could not be removed so. */

@@ -53,6 +53,21 @@ declared_state() {
 	[ "$(pid_of a) $(pid_of b)" = "$a $b" ]
 }
 
+@test "what somebody has mounted on RunDir= stays, and one mount of ours at most is on it" {
+	mount -t tmpfs -o mode=755 somebody "$RUNTIME"
+	touch "$RUNTIME/theirs"
+	mounts() { awk -v at="$RUNTIME" '$5 == at' /proc/self/mountinfo | wc -l; }
+	start_supervise
+	declared_state
+	kill_supervise
+	start_supervise
+	[ "$(mounts)" = 2 ]
+	stop_supervise
+	[ "$(mounts)" = 1 ]
+	[ -e "$RUNTIME/theirs" ]
+	umount "$RUNTIME"
+}
+
 @test "SIGTERM ends berth and leaves the containers" {
 	start_supervise
 	declared_state
