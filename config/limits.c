@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config/build.h"
+#include "config/types.h"
 
 enum { PIDS_DEFAULT = 1024, NOFILE_SOFT = 1024, NOFILE_HARD = 524288 };
 
@@ -57,25 +58,6 @@ static void limits_cgroup(struct build *b, struct part *part)
 			"MemoryHigh: is above the maximum and has no effect: lower it");
 }
 
-static const char *const rlimit_names[RLIM_NLIMITS] = {
-	[RLIMIT_AS] = "AS",
-	[RLIMIT_CORE] = "CORE",
-	[RLIMIT_CPU] = "CPU",
-	[RLIMIT_DATA] = "DATA",
-	[RLIMIT_FSIZE] = "FSIZE",
-	[RLIMIT_LOCKS] = "LOCKS",
-	[RLIMIT_MEMLOCK] = "MEMLOCK",
-	[RLIMIT_MSGQUEUE] = "MSGQUEUE",
-	[RLIMIT_NICE] = "NICE",
-	[RLIMIT_NOFILE] = "NOFILE",
-	[RLIMIT_NPROC] = "NPROC",
-	[RLIMIT_RSS] = "RSS",
-	[RLIMIT_RTPRIO] = "RTPRIO",
-	[RLIMIT_RTTIME] = "RTTIME",
-	[RLIMIT_SIGPENDING] = "SIGPENDING",
-	[RLIMIT_STACK] = "STACK",
-};
-
 static void limits_process(struct build *b, struct part *part)
 {
 	const struct unit_draft *draft = part->draft;
@@ -96,7 +78,7 @@ static void limits_process(struct build *b, struct part *part)
 			(ulimit->v.soft != limit->v.soft || ulimit->v.hard != limit->v.hard))
 			ERROR_AT(b, ulimit->at,
 				"Ulimit: Limit%s= (%s:%u) says something else: remove one of them",
-				rlimit_names[i], limit->at.file, limit->at.line);
+				rlimit_name((int)i), limit->at.file, limit->at.line);
 		if (DRAFT_SET(*ulimit) || DRAFT_SET(*limit)) {
 			rlimits[i] = DRAFT_SET(*ulimit) ? ulimit->v : limit->v;
 			rlimits[i].set = true;

@@ -280,22 +280,22 @@ static const struct {
 	const char *name;
 	enum rlimit_unit unit;
 } rlimits[RLIM_NLIMITS] = {
-	[RLIMIT_CPU] = { "cpu", RLIMIT_SECONDS },
-	[RLIMIT_FSIZE] = { "fsize", RLIMIT_BYTES },
-	[RLIMIT_DATA] = { "data", RLIMIT_BYTES },
-	[RLIMIT_STACK] = { "stack", RLIMIT_BYTES },
-	[RLIMIT_CORE] = { "core", RLIMIT_BYTES },
-	[RLIMIT_RSS] = { "rss", RLIMIT_BYTES },
-	[RLIMIT_NPROC] = { "nproc", RLIMIT_COUNT },
-	[RLIMIT_NOFILE] = { "nofile", RLIMIT_COUNT },
-	[RLIMIT_MEMLOCK] = { "memlock", RLIMIT_BYTES },
-	[RLIMIT_AS] = { "as", RLIMIT_BYTES },
-	[RLIMIT_LOCKS] = { "locks", RLIMIT_COUNT },
-	[RLIMIT_SIGPENDING] = { "sigpending", RLIMIT_COUNT },
-	[RLIMIT_MSGQUEUE] = { "msgqueue", RLIMIT_BYTES },
-	[RLIMIT_NICE] = { "nice", RLIMIT_COUNT },
-	[RLIMIT_RTPRIO] = { "rtprio", RLIMIT_COUNT },
-	[RLIMIT_RTTIME] = { "rttime", RLIMIT_MICROSECONDS },
+	[RLIMIT_CPU] = { "CPU", RLIMIT_SECONDS },
+	[RLIMIT_FSIZE] = { "FSIZE", RLIMIT_BYTES },
+	[RLIMIT_DATA] = { "DATA", RLIMIT_BYTES },
+	[RLIMIT_STACK] = { "STACK", RLIMIT_BYTES },
+	[RLIMIT_CORE] = { "CORE", RLIMIT_BYTES },
+	[RLIMIT_RSS] = { "RSS", RLIMIT_BYTES },
+	[RLIMIT_NPROC] = { "NPROC", RLIMIT_COUNT },
+	[RLIMIT_NOFILE] = { "NOFILE", RLIMIT_COUNT },
+	[RLIMIT_MEMLOCK] = { "MEMLOCK", RLIMIT_BYTES },
+	[RLIMIT_AS] = { "AS", RLIMIT_BYTES },
+	[RLIMIT_LOCKS] = { "LOCKS", RLIMIT_COUNT },
+	[RLIMIT_SIGPENDING] = { "SIGPENDING", RLIMIT_COUNT },
+	[RLIMIT_MSGQUEUE] = { "MSGQUEUE", RLIMIT_BYTES },
+	[RLIMIT_NICE] = { "NICE", RLIMIT_COUNT },
+	[RLIMIT_RTPRIO] = { "RTPRIO", RLIMIT_COUNT },
+	[RLIMIT_RTTIME] = { "RTTIME", RLIMIT_MICROSECONDS },
 };
 
 int rlimit_from_name(const char *name)
@@ -304,6 +304,11 @@ int rlimit_from_name(const char *name)
 		if (rlimits[i].name && strcasecmp(name, rlimits[i].name) == 0)
 			return i;
 	return -EINVAL;
+}
+
+const char *rlimit_name(int resource)
+{
+	return rlimits[resource].name;
 }
 
 static int rlimit_one(int resource, const char *text, uint64_t *ret)

@@ -31,6 +31,8 @@ int value_exit(const char *word, struct exit_set *set, struct err *err);
 
 /* RLIMIT_NOFILE for "nofile" or "NOFILE"; -EINVAL. */
 int rlimit_from_name(const char *name);
+/* "NOFILE", as in LimitNOFILE=. */
+const char *rlimit_name(int resource);
 /* "soft:hard" or one for both. Sizes take K, M, G; CPU and RTTIME take times. */
 int value_rlimit(int resource, const char *text, struct rlimit_spec *ret, struct err *err);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroups/cgroup.h"
 #include "config/print.h"
@@ -9,6 +10,7 @@
 #include "netns/net.h"
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/runtime/rlimits.h"
 
 /* What is no mistake of the files, and yet will not start here: the machine they are checked on need
  * not be the one they are for. */
@@ -31,14 +33,19 @@ static void network_note(const struct unit_set *set)
 static void limits_notes(const struct unit_set *set)
 {
 	struct cgroup_tree tree;
+	bool looked = cgroup_tree_look(&tree, NULL) >= 0;
 
-	if (cgroup_tree_look(&tree, NULL) < 0)
-		return;
 	for (size_t i = 0; i < set->nunits; i++) {
 		const struct unit *unit = &set->units[i];
 		struct err err = { 0 };
+		char dropped[200] = "";
 
-		if (unit->spec && cgroup_limits_check(&tree, &unit->spec->limits, &err) < 0)
+		if (!unit->spec)
+			continue;
+		/* Another user's limits say nothing of berth's. */
+		if ((geteuid() == 0 &&
+			    rlimits_check(unit->spec, dropped, sizeof dropped, &err) < 0) ||
+			(looked && cgroup_limits_check(&tree, &unit->spec->limits, &err) < 0))
 			printf("%s: note: this machine will not start it: %s; or write "
 			       "LimitsPolicy=best-effort\n",
 				unit->file, err.text);

@@ -53,6 +53,7 @@ bool restart_asked(
 	case END_NONE:
 	case END_STOP:
 	case END_DEPENDENCY:
+	case END_REFUSED:
 	case END_REASON_COUNT:
 		return false;
 	case END_SUPERVISOR:

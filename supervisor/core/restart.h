@@ -18,6 +18,7 @@ enum end_reason {
 	END_TIMEOUT,    /* not ready within TimeoutStartSec= */
 	END_UNHEALTHY,  /* HealthRetries= probes in a row failed */
 	END_DEPENDENCY, /* a unit that it Requires= failed */
+	END_REFUSED,    /* this machine cannot enforce what was written: no try will go better */
 	END_REASON_COUNT,
 };
 
@@ -25,7 +26,7 @@ enum end_reason {
  * no oneshot (systemd.service(5), Restart=). A status that nobody knows is not success. */
 bool exit_is_clean(const struct service_spec *spec, const struct service_exit *last);
 
-/* Does Restart= (and RestartPreventExitStatus=) ask for another run? END_STOP, END_DEPENDENCY: no;
+/* Does Restart= (and RestartPreventExitStatus=) ask for another run? END_STOP, END_DEPENDENCY, END_REFUSED: no;
  * END_SUPERVISOR: always, for it is no fault of the service. */
 bool restart_asked(
 	const struct service_spec *spec, enum end_reason reason, const struct service_exit *last);

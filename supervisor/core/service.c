@@ -378,10 +378,13 @@ static void on_builder(struct loop *loop, uint32_t events, void *data)
 	service_check_gone(s);
 }
 
-/* No second try will go better than these; others are for lack of something that may come back. */
-static bool is_refusal(int r)
+/* What this machine cannot do it cannot do a second time. The unit's own faults are a matter of
+ * Restart=; all else is for lack of something that may come back. */
+static enum end_reason launch_failure(int r)
 {
-	return r == -ENOTSUP || r == -EINVAL || r == -ENOENT || r == -EACCES;
+	if (r == -ENOTSUP)
+		return END_REFUSED;
+	return r == -EINVAL || r == -ENOENT || r == -EACCES ? END_SETUP : END_SUPERVISOR;
 }
 
 static int launch(struct service *s, struct err *err)
@@ -456,7 +459,7 @@ static void act_launch(struct service *s)
 	if (r >= 0)
 		return;
 	service_fail(s, "cannot start: %s", err.text);
-	s->m.reason = is_refusal(r) ? END_SETUP : END_SUPERVISOR;
+	s->m.reason = launch_failure(r);
 	service_dispatch(s, EVENT_CLONE_FAILED);
 }
 

@@ -30,7 +30,6 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -43,6 +42,7 @@
 #include "supervisor/runtime/build.h"
 #include "supervisor/runtime/caps.h"
 #include "supervisor/runtime/mounts.h"
+#include "supervisor/runtime/rlimits.h"
 #include "supervisor/runtime/seal.h"
 #include "supervisor/runtime/spawn.h"
 
@@ -576,36 +576,14 @@ static int step_stdio(struct plan *plan, struct err *err)
 	return 0;
 }
 
-static int set_rlimit(int which, const struct rlimit_spec *want, struct err *err)
-{
-	struct rlimit limit = { .rlim_cur = want->soft, .rlim_max = want->hard };
-	struct rlimit now;
-
-	if (setrlimit((__rlimit_resource_t)which, &limit) == 0)
-		return 0;
-	if (errno != EPERM || !want->builtin || getrlimit((__rlimit_resource_t)which, &now) < 0)
-		return err_sys(err, errno, "set resource limit %d to %llu:%llu (see getrlimit(2))",
-			which, (unsigned long long)want->soft, (unsigned long long)want->hard);
-	/* A default of ours above what this system lets us give: what it has, then. */
-	limit.rlim_max = now.rlim_max;
-	if (limit.rlim_cur > now.rlim_max)
-		limit.rlim_cur = now.rlim_max;
-	return setrlimit((__rlimit_resource_t)which, &limit) < 0
-		       ? err_sys(err, errno, "set resource limit %d", which)
-		       : 0;
-}
-
 /* While we are still root: hard limits and a lower oom_score_adj need it. The supervisor's own
  * oom_score_adj must not be inherited. */
 static int step_limits(struct plan *plan, struct err *err)
 {
 	const struct process_spec *process = plan->process;
 	char text[16];
-	int r = 0;
+	int r = rlimits_set(plan->spec, process, err);
 
-	for (int i = 0; r >= 0 && i < RLIM_NLIMITS; i++)
-		if (process->rlimits[i].set)
-			r = set_rlimit(i, &process->rlimits[i], err);
 	if (r < 0)
 		return r;
 	(void)umask(process->umask);

@@ -12,8 +12,10 @@
 
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/str.h"
 #include "supervisor/runtime/caps.h"
 #include "supervisor/runtime/helpers.h"
+#include "supervisor/runtime/rlimits.h"
 #include "supervisor/runtime/spawn.h"
 
 enum { STAGE_PAGE = 4096 };
@@ -251,14 +253,24 @@ static void leaf_path(const struct container_run *run, char ret[static 128])
 static int make_leaf(const struct container_env *env, const struct container_run *run,
 	struct container *container, struct cgroup_dropped *dropped, struct err *err)
 {
+	char less[sizeof dropped->text] = "";
+	struct strbuf words = { dropped->text, sizeof dropped->text, 0, false };
 	char path[128];
+	int r = rlimits_check(run->spec, less, sizeof less, err);
 
 	dropped->text[0] = '\0';
-	if (env->tree->fd < 0)
-		return cgroup_limits_check(env->tree, &run->spec->limits, err);
+	if (r < 0)
+		return r;
 	leaf_path(run, path);
-	container->cgroup_fd = cgroup_make(env->tree, path, &run->spec->limits, dropped, err);
-	return container->cgroup_fd < 0 ? container->cgroup_fd : 0;
+	if (env->tree->fd < 0)
+		r = cgroup_limits_check(env->tree, &run->spec->limits, err);
+	else
+		r = container->cgroup_fd =
+			cgroup_make(env->tree, path, &run->spec->limits, dropped, err);
+	words.used = strlen(dropped->text);
+	if (r >= 0 && *less)
+		strbuf_add(&words, "%s%s", words.used ? "; " : "", less);
+	return r < 0 ? r : 0;
 }
 
 int container_start(const struct container_env *env, const struct container_run *run,

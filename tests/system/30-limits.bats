@@ -81,3 +81,29 @@ limited() {
 	run berth status greedy
 	has memory
 }
+
+# 2^31 descriptors: fs.nr_open cannot be so large.
+@test "a resource limit above what this machine allows is refused once, and not tried for ever" {
+	limited greedy "sleep infinity" LimitNOFILE=2147483648
+	sed -i 's/^Restart=.*/Restart=always\nRestartSec=20ms/' "$UNITS/greedy.container"
+	limited calm "sleep infinity" LimitNOFILE=100:200
+	limited most "sleep infinity" LimitNOFILE=infinity
+	start_supervise
+	wait_for failed greedy
+	run berth why greedy
+	has "LimitNOFILE=: "
+	run -1 berth start greedy
+	has "lower it, or raise"
+	[ "$(state_of greedy)" = failed ]
+	wait_for ready calm
+	wait_for ready most
+	[ "$(berth exec calm sh -c 'ulimit -n; ulimit -Hn')" = $'100\n200' ]
+	run berth check
+	has "greedy.container: note: this machine will not start it: LimitNOFILE="
+	mkdir -p "$UNITS/greedy.container.d"
+	printf '[X-Berth]\nLimitsPolicy=best-effort\n' >"$UNITS/greedy.container.d/box.conf"
+	berth reload
+	wait_for ready greedy
+	run berth status greedy
+	has "LimitNOFILE= is "
+}
