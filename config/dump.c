@@ -137,6 +137,10 @@ static void net_print(const struct net_spec *net, FILE *out)
 	for (size_t i = 0; i < net->ndevices; i++)
 		(void)fprintf(out, "lent device: %s as %s\n", net->devices[i].name,
 			net->devices[i].ifname);
+}
+
+static void ports_print(const struct net_spec *net, FILE *out)
+{
 	for (size_t i = 0; i < net->nports; i++)
 		(void)fprintf(out, "port: %s of %s\n", net_port_print(&net->ports[i]).text,
 			net_addr_print(&net->ports[i].addr, false).text);
@@ -278,8 +282,10 @@ static void bridge_print(const struct net_bridge *bridge, FILE *out)
 void spec_print(const struct unit *unit, FILE *out)
 {
 	text(out, "unit", unit->id);
-	if (unit->spec)
+	if (unit->spec) {
 		container_print(unit->spec, out);
+		ports_print(&unit->spec->net, out);
+	}
 	if (unit->bridge)
 		bridge_print(unit->bridge, out);
 	text(out, "directory", unit->volume_path);
@@ -342,35 +348,72 @@ static void needed_print(const struct build *b, uint32_t i, FILE *out)
 	}
 }
 
-/* The texts of hosts and resolv.conf follow the siblings and the host; only what the unit itself
- * says of them decides that it is another one. */
-static void unit_hash(struct build *b, uint32_t i)
+/* How it is made. The texts of hosts and resolv.conf follow the siblings and the host: only what the
+ * unit itself says of them counts, and of AddHost= only that there is some, for then the file is its
+ * own. */
+static void made_print(const struct build *b, uint32_t i, FILE *out)
 {
+	const struct unit *unit = &b->set->units[i];
 	const struct unit_draft *draft = b->parts[i].draft;
-	char *words = NULL;
-	size_t n = 0;
-	FILE *out = open_memstream(&words, &n);
 
-	if (!out) {
-		b->nomem = true;
-		return;
-	}
-	spec_print(&b->set->units[i], out);
-	if (draft && b->parts[i].spec) {
-		items(out, "host", &draft->add_host);
+	text(out, "unit", unit->id);
+	if (unit->spec)
+		container_print(unit->spec, out);
+	if (unit->bridge)
+		bridge_print(unit->bridge, out);
+	text(out, "directory", unit->volume_path);
+	if (draft && unit->spec) {
+		flag(out, "own hosts", draft->add_host.n);
 		items(out, "dns", &draft->dns);
 		items(out, "search", &draft->dns_search);
 		needed_print(b, i, out);
 	}
+}
+
+/* What the network around it says of it, which is written anew while it runs. */
+static void around_print(const struct build *b, uint32_t i, FILE *out)
+{
+	const struct part *part = &b->parts[i];
+	const struct unit_draft *draft = part->draft;
+
+	if (!part->spec || !draft)
+		return;
+	ports_print(&part->spec->net, out);
+	items(out, "alias", &draft->network_alias);
+	for (size_t k = 0; k < part->nnets; k++)
+		list(out, "alias", &part->nets[k].aliases);
+	items(out, "host", &draft->add_host);
+	items(out, "allow", &draft->ip_allow);
+	items(out, "deny", &draft->ip_deny);
+	items(out, "host port", &draft->allow_host_port);
+	flag(out, "foreign source", draft->foreign_source.v);
+}
+
+static uint64_t hash_of(
+	struct build *b, uint32_t i, void (*print)(const struct build *b, uint32_t i, FILE *out))
+{
+	char *words = NULL;
+	size_t n = 0;
+	uint64_t hash = 0;
+	FILE *out = open_memstream(&words, &n);
+
+	if (!out) {
+		b->nomem = true;
+		return 0;
+	}
+	print(b, i, out);
 	if (fclose(out) != 0)
 		b->nomem = true;
 	else
-		b->set->units[i].hash = str_hash(words);
+		hash = str_hash(words);
 	free(words);
+	return hash;
 }
 
 void pass_hashes(struct build *b)
 {
-	for (uint32_t i = 0; i < b->set->nunits; i++)
-		unit_hash(b, i);
+	for (uint32_t i = 0; i < b->set->nunits; i++) {
+		b->set->units[i].hash = hash_of(b, i, made_print);
+		b->set->units[i].around = hash_of(b, i, around_print);
+	}
 }

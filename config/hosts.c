@@ -155,16 +155,19 @@ static const char *host_file(struct build *b, const char *path)
 	return n > 0 ? build_ntext(b, text, (size_t)n) : "";
 }
 
-/* What the text is made of: a member that comes or goes changes the text, not the name. */
-static const char *hosts_name(struct build *b, const struct part *part, const char *added)
+/* A file goes by what its text is made of, which a member that comes or goes does not change: all who
+ * have the same networks share it, and it changes in place. Who says something of his own (AddHost=,
+ * DNS=) has one of his own. */
+static const char *file_name(struct build *b, uint32_t unit, const char *what, bool own)
 {
-	const char *words = build_text(b, "%s|%d|%s", added, part->spec->net.mode,
-		part->nnets ? "" : part->spec->hostname);
+	const struct part *part = &b->parts[unit];
+	const char *words = build_text(b, "%s|%d|%s", own ? b->set->units[unit].id : "",
+		part->spec->net.mode, part->nnets ? "" : part->spec->hostname);
 
 	for (size_t i = 0; i < part->nnets; i++)
 		words = build_text(
 			b, "%s|%s", words, b->set->units[part->nets[i].network].bridge->name);
-	return build_text(b, "hosts-%016llx", str_hash(words));
+	return build_text(b, "%s-%016llx", what, str_hash(words));
 }
 
 static const char *added_text(struct build *b, const struct part *part)
@@ -349,10 +352,12 @@ void pass_names(struct build *b)
 		names_check(b, i);
 		added = added_text(b, part);
 		part->spec->hosts = hosts_text(b, part, added, networks);
-		part->spec->hosts_name = hosts_name(b, part, added);
+		part->spec->hosts_name = file_name(b, i, "hosts", *added);
 		part->spec->resolv_conf = resolv_text(b, part,
 			of_host[part->spec->net.mode == NET_PRIVATE ||
 				part->spec->net.mode == NET_PATH]);
+		part->spec->resolv_name =
+			file_name(b, i, "resolv", part->draft->dns.n || part->draft->dns_search.n);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t other = b->parts[i].shares;
@@ -362,5 +367,6 @@ void pass_names(struct build *b)
 		b->parts[i].spec->hosts = b->parts[other].spec->hosts;
 		b->parts[i].spec->hosts_name = b->parts[other].spec->hosts_name;
 		b->parts[i].spec->resolv_conf = b->parts[other].spec->resolv_conf;
+		b->parts[i].spec->resolv_name = b->parts[other].spec->resolv_name;
 	}
 }

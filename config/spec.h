@@ -114,11 +114,10 @@ struct container_spec {
 	bool notify_socket;   /* NOTIFY_SOCKET is bind-mounted and set */
 	const char *timezone; /* Timezone=: a zoneinfo name, "local", or NULL */
 
-	/* Text of the files bind-mounted over /etc; NULL: none is mounted (host network: the host's). */
-	const char *hosts;
-	const char
-		*hosts_name; /* the same for all who always have the same text: its file's name */
-	const char *resolv_conf;
+	/* Text of the files bind-mounted over /etc, and the files' names, the same for all who always
+	 * have the same text; NULL: none is mounted. */
+	const char *hosts, *hosts_name;
+	const char *resolv_conf, *resolv_name;
 
 	struct strv labels; /* "key=value" */
 

@@ -91,7 +91,8 @@ struct unit {
 	struct strv labels;        /* UNIT_NETWORK: "key=value" */
 	const char *volume_path;   /* UNIT_VOLUME: the directory on the host */
 	struct strv volume_labels; /* UNIT_VOLUME: "key=value" */
-	uint64_t hash; /* of everything that decides how it is created; equal: nothing to do */
+	uint64_t hash;   /* of everything that decides how it is created; equal: it goes on */
+	uint64_t around; /* of its ports, names and walls, which change while it goes on */
 };
 
 /* [Supervisor] of berth.conf. */

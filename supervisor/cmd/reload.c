@@ -83,6 +83,8 @@ int cmd_reload(int argc, char **argv)
 		show_json(plan);
 	else if (tell(plan, "removed", "is gone, and stopped") +
 			 tell(plan, "changed", "is defined otherwise, and restarted") +
+			 tell(plan, "updated",
+				 "its ports, names or walls are others, and it goes on") +
 			 tell(plan, "added", "is new") ==
 		 0)
 		printf("no unit has changed\n");

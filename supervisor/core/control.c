@@ -340,8 +340,9 @@ static void reload_told(
 		control_failed(call, err);
 	else
 		varlink_reply(call,
-			json_pack("{s:o,s:o,s:o}", "added", texts_json(&plan->added), "removed",
-				texts_json(&plan->removed), "changed", texts_json(&plan->changed)));
+			json_pack("{s:o,s:o,s:o,s:o}", "added", texts_json(&plan->added), "removed",
+				texts_json(&plan->removed), "changed", texts_json(&plan->changed),
+				"updated", texts_json(&plan->updated)));
 }
 
 static void reload_gone(struct varlink_call *call, void *data)

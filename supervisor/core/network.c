@@ -263,18 +263,27 @@ static int set_up(const void *data, struct err *err)
 	return r;
 }
 
+static void text_refresh(
+	const struct service *s, const char *what, const char *name, const char *text)
+{
+	int r = name && text ? volume_text_refresh(s->sv->env.run_dir, name, text) : 0;
+
+	if (r < 0)
+		log_warning("%s: its %s cannot be brought up to date: %s", s->unit->stem, what,
+			strerror(-r));
+}
+
 /* Names of siblings that came or went with a new configuration, told to those who go on running. */
 void network_names(const struct supervisor *sv)
 {
 	for (size_t i = 0; i < sv->nservices; i++) {
-		const struct container_spec *spec = sv->services[i].unit->spec;
-		int r = 0;
+		const struct service *s = &sv->services[i];
+		const struct container_spec *spec = s->unit->spec;
 
-		if (machine_alive(&sv->services[i].m) && spec->hosts && spec->hosts_name)
-			r = volume_text_refresh(sv->env.run_dir, spec->hosts_name, spec->hosts);
-		if (r < 0)
-			log_warning("%s: its /etc/hosts cannot be brought up to date: %s",
-				sv->services[i].unit->stem, strerror(-r));
+		if (!machine_alive(&s->m))
+			continue;
+		text_refresh(s, "/etc/hosts", spec->hosts_name, spec->hosts);
+		text_refresh(s, "/etc/resolv.conf", spec->resolv_name, spec->resolv_conf);
 	}
 }
 

@@ -90,6 +90,8 @@ static int compare(const struct supervisor *sv, struct unit_set *next, struct re
 			r = strv_add(&ret->added, arena, unit->stem);
 		else if (old && old->hash != unit->hash)
 			r = strv_add(&ret->changed, arena, unit->stem);
+		else if (old && old->around != unit->around)
+			r = strv_add(&ret->updated, arena, unit->stem);
 	}
 	for (size_t i = 0; i < sv->nservices && r >= 0; i++)
 		if (!unit_of(next, sv->services[i].unit->id))

@@ -143,6 +143,7 @@ enum shutdown_kind supervisor_shutting_down(const struct supervisor *sv);
 /* What a reload makes of the units, by their stems. The lists live until supervisor_close. */
 struct reload_plan {
 	struct strv added, removed, changed; /* changed: restarted */
+	struct strv updated; /* their ports, names or walls are others, and they go on */
 };
 /* Told once, from the loop. `err`: why nothing is changed; else NULL, and the plan. */
 typedef void reload_told_fn(

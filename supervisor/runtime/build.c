@@ -496,7 +496,7 @@ int step_volumes(struct plan *plan, struct err *err)
 	if (r >= 0)
 		r = add_text(plan, spec->hosts_name, spec->hosts, "/etc/hosts", err);
 	if (r >= 0)
-		r = add_text(plan, NULL, spec->resolv_conf, "/etc/resolv.conf", err);
+		r = add_text(plan, spec->resolv_name, spec->resolv_conf, "/etc/resolv.conf", err);
 	if (r >= 0)
 		r = add_timezone(plan, err);
 	if (r >= 0 && notify)

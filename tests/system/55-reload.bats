@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The configuration read anew by the supervisor that runs: all of it, or nothing. (4 s)
+# The configuration read anew by the supervisor that runs: all of it, or nothing. (6 s)
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 
@@ -55,12 +55,63 @@ said() { cat "$BATS_TEST_TMPDIR/said/$1" 2>/dev/null; }
 	run -0 berth exec changed env
 	has NEW=1
 	run -0 berth reload --json
-	[ "$(jq -c . <<<"$output")" = '{"added":[],"removed":[],"changed":[]}' ]
+	[ "$(jq -c . <<<"$output")" = '{"added":[],"removed":[],"changed":[],"updated":[]}' ]
 	# Its own child still: how it ends is known on every kernel.
 	kill -KILL "$pid"
 	wait_restarted kept "$pid"
 	run berth why kept
 	has SIGKILL
+}
+
+# says DESCRIPTOR: the server at its other end gives back what it is told.
+says() {
+	local line
+	echo hello >&"$1"
+	read -r -t 5 line <&"$1"
+	[ "$line" = hello ]
+}
+@test "ports and names change while the container goes on, and so does a connection" {
+	inside kept socat TCP4-LISTEN:80,fork,reuseaddr EXEC:cat 3>&- &
+	web kept PublishPort=8080:80
+	run -0 berth reload
+	has 'kept: its ports, names or walls are others, and it goes on'
+	[[ $output != *restarted* ]]
+	open() { exec 7<>/dev/tcp/127.0.0.1/"$1"; }
+	wait_until 5 open 8080
+	exec 7<>/dev/tcp/127.0.0.1/8080
+	says 7
+	web kept PublishPort=8080:80 PublishPort=8081:80 NetworkAlias=shop
+	berth reload
+	says 7
+	exec 8<>/dev/tcp/127.0.0.1/8081
+	says 8
+	run -0 berth exec changed cat /etc/hosts
+	has shop
+	# Taken away again: no new connection, and those that are there go on.
+	web kept PublishPort=8080:80
+	run -0 berth reload --json
+	[ "$(jq -c .updated <<<"$output")" = '["kept"]' ]
+	says 7
+	says 8
+	wait_until 5 sh -c '! bash -c "exec 9<>/dev/tcp/127.0.0.1/8081" 2>/dev/null'
+	run -0 berth exec changed cat /etc/hosts
+	[[ $output != *shop* ]]
+	exec 7>&- 8>&-
+	[ "$(pid_of kept) $(address kept)" = "$pid $where" ]
+}
+@test "what a unit itself says of hosts and servers: the first line restarts it, the next are written into it" {
+	web kept AddHost=db:10.9.9.9
+	berth reload
+	wait_restarted kept "$pid"
+	wait_for ready kept
+	pid=$(pid_of kept)
+	web kept AddHost=db:10.9.9.8
+	printf '[Network]\nSubnet=10.88.8.0/24\nDNS=10.9.9.53\n' | unit net.network
+	run -0 berth reload
+	has 'kept: its ports'
+	[ "$(pid_of kept)" = "$pid" ]
+	[ "$(berth exec kept head -n 1 /etc/hosts)" = $'10.9.9.8\tdb' ]
+	[ "$(berth exec kept cat /etc/resolv.conf)" = 'nameserver 10.9.9.53' ]
 }
 
 @test "with an error in it nothing changes, and the file and the line are named" {
