@@ -288,6 +288,28 @@ void cgroup_tree_done(struct cgroup_tree *tree)
 	fd_close(&tree->fd);
 }
 
+int cgroup_tree_renew(struct cgroup_tree *tree, struct err *err)
+{
+	struct cgroup_tree again = {
+		.at_top = tree->at_top, .bound_v1 = tree->bound_v1, .hybrid = tree->hybrid
+	};
+	int r;
+
+	/* Only one that others made: in every other our own process lives. A directory that was
+	 * removed has no files. */
+	if (!tree->apart || faccessat(tree->fd, "cgroup.procs", F_OK, 0) == 0)
+		return 0;
+	again.fd = named_open(&again, tree->path, err);
+	r = again.fd < 0 ? again.fd : tree_fill(&again, err);
+	if (r < 0) {
+		cgroup_tree_done(&again);
+		return err_wrap(err, "the cgroup that was made for berth is gone: start its unit");
+	}
+	cgroup_tree_done(tree);
+	*tree = again;
+	return 1;
+}
+
 /* ---- leaves ------------------------------------------------------------------------------------- */
 
 int cgroup_open(const struct cgroup_tree *tree, const char *path)

@@ -41,6 +41,14 @@ int cgroup_tree_open(
 	struct cgroup_tree *ret, const char *name, const char *mount_at, struct err *err);
 void cgroup_tree_done(struct cgroup_tree *tree);
 /*
+ * cgroup_tree_renew - the tree again, when the directory that was made for us was removed
+ *
+ * A service manager does so with all that is below when its unit ends, and makes another of the same
+ * name when it begins again. What was opened below the old one is of no use any more.
+ * Gives: 0 it is as it was; 1 it was opened anew. Fails: -ENOENT there is none, with words.
+ */
+int cgroup_tree_renew(struct cgroup_tree *tree, struct err *err);
+/*
  * cgroup_tree_look - what a tree of ours could enforce here; nothing is made or changed
  *
  * Gives: ret->controllers and the like, for cgroup_limits_check; ret->fd is -1. Where cgroup2 is

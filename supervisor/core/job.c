@@ -122,6 +122,8 @@ int job_start(struct supervisor *sv, const char *what, job_fn *work, job_done_fn
 		return r;
 	}
 	job->words_fd = words[0];
+	/* Without one the job is in ours. */
+	(void)supervisor_renew_cgroups(sv, NULL);
 	job->pid = spawn(0, sv->env.workers_fd, &job->pidfd, &must_join, err);
 	if (job->pid == 0)
 		job_child(work, data, words[1]);

@@ -284,6 +284,7 @@ static void connection_event(struct loop *loop, uint32_t events, void *data)
 int logwriter_open(struct logwriter **ret, const struct logwriter_options *options, struct err *err)
 {
 	struct logwriter *writer = calloc(1, sizeof *writer);
+	own_fd cgroup = options->cgroup_fd;
 	char path[300];
 	int r;
 
@@ -291,7 +292,7 @@ int logwriter_open(struct logwriter **ret, const struct logwriter_options *optio
 		return err_sys(err, ENOMEM, "open the log writer");
 	writer->sock = writer->fifo_dir = -1;
 	writer->loop = options->loop;
-	writer->cgroup_fd = options->cgroup_fd;
+	writer->cgroup_fd = fd_take(&cgroup);
 	writer->drained = options->drained;
 	writer->data = options->data;
 	writer->retry = (struct loop_timer){ .fn = retry_due, .data = writer };
@@ -330,8 +331,15 @@ void logwriter_close(struct logwriter *writer, bool quit)
 	loop_remove(writer->loop, &writer->watch);
 	fd_close(&writer->sock);
 	fd_close(&writer->fifo_dir);
+	fd_close(&writer->cgroup_fd);
 	free(writer->entries);
 	free(writer);
+}
+
+void logwriter_set_cgroup(struct logwriter *writer, int cgroup_fd)
+{
+	fd_close(&writer->cgroup_fd);
+	writer->cgroup_fd = cgroup_fd;
 }
 
 pid_t logwriter_pid(const struct logwriter *writer)

@@ -28,7 +28,7 @@ typedef void logwriter_drained_fn(
 struct logwriter_options {
 	struct loop *loop;
 	const char *run_dir, *log_dir; /* copied */
-	int cgroup_fd; /* a cgroup directory for the process (workers/log), borrowed; -1: ours */
+	int cgroup_fd; /* a cgroup directory for the process (workers/log), taken over; -1: ours */
 	logwriter_drained_fn *drained;
 	void *data;
 };
@@ -43,6 +43,9 @@ int logwriter_open(
 	struct logwriter **ret, const struct logwriter_options *options, struct err *err);
 /* `quit`: the writer empties what is left, then ends; else it goes on alone. NULL is fine. */
 void logwriter_close(struct logwriter *writer, bool quit);
+
+/* Where the next process goes, when the cgroup from before is gone. Taken over as well. */
+void logwriter_set_cgroup(struct logwriter *writer, int cgroup_fd);
 
 /* The process, if it is a child of ours: not a service's, to whoever reaps. 0: none. */
 pid_t logwriter_pid(const struct logwriter *writer);

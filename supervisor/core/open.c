@@ -196,6 +196,35 @@ static void open_workers(struct supervisor *sv)
 		log_warning("%s", err.text);
 }
 
+/* The leaf of the log writer, which may be in it from an earlier supervisor. */
+static int log_leaf(struct supervisor *sv)
+{
+	const struct cgroup_limits no_limits = { 0 };
+	struct cgroup_dropped dropped;
+	int leaf = sv->tree.fd >= 0 ? cgroup_open(&sv->tree, "workers/log") : -1;
+
+	if (leaf < 0 && sv->tree.fd >= 0)
+		leaf = cgroup_make(&sv->tree, "workers/log", &no_limits, &dropped, NULL);
+	return leaf;
+}
+
+int supervisor_renew_cgroups(struct supervisor *sv, struct err *err)
+{
+	int r = sv->tree.fd < 0 ? 0 : cgroup_tree_renew(&sv->tree, err);
+
+	if (r == 0)
+		return 0;
+	fd_close(&sv->env.workers_fd);
+	if (r < 0)
+		return r;
+	log_warning("the cgroup %s was removed and made anew: what starts from now on is in it",
+		sv->tree.path);
+	open_workers(sv);
+	if (sv->log)
+		logwriter_set_cgroup(sv->log, log_leaf(sv));
+	return 0;
+}
+
 static void on_drained(struct logwriter *writer, const char *name, uint64_t cookie, void *data)
 {
 	struct supervisor *sv = data;
@@ -211,10 +240,7 @@ static void on_drained(struct logwriter *writer, const char *name, uint64_t cook
 
 static void open_log(struct supervisor *sv)
 {
-	const struct cgroup_limits no_limits = { 0 };
-	struct cgroup_dropped dropped;
 	struct err err = { 0 };
-	own_fd leaf = -1;
 	struct logwriter_options options = {
 		.loop = sv->loop,
 		.run_dir = sv->env.run_dir,
@@ -225,12 +251,7 @@ static void open_log(struct supervisor *sv)
 
 	if (sv->options.foreground)
 		return;
-	if (sv->tree.fd >= 0) {
-		leaf = cgroup_open(&sv->tree, "workers/log");
-		if (leaf < 0)
-			leaf = cgroup_make(&sv->tree, "workers/log", &no_limits, &dropped, &err);
-	}
-	options.cgroup_fd = leaf;
+	options.cgroup_fd = log_leaf(sv);
 	if (logwriter_open(&sv->log, &options, &err) < 0) {
 		sv->log = NULL;
 		supervisor_note(sv, "no logs: %s", err.text);

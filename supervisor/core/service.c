@@ -402,8 +402,11 @@ static int launch(struct service *s, struct err *err)
 	struct cgroup_dropped dropped = { 0 };
 	own_fd out = -1;
 	own_fd errfd = -1;
-	int r = 0;
+	int r = supervisor_renew_cgroups(sv, err);
 
+	/* Not for ever, as what is missing else is. */
+	if (r < 0)
+		return r == -ENOENT ? -EAGAIN : r;
 	if (network_failure(s))
 		return err_set(err, EAGAIN, "%s", network_failure(s));
 	if (s->unit->spec->notify_socket) {

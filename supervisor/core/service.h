@@ -217,6 +217,9 @@ void supervisor_on_signal(struct loop *loop, int signal, pid_t pid, void *data);
 /* A note for supervisor_notes and the log. */
 void supervisor_note(struct supervisor *sv, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* open.c: before each process that is born in a cgroup. Where a service manager has made our cgroup
+ * anew, the new one is taken; -ENOENT: there is none. */
+int supervisor_renew_cgroups(struct supervisor *sv, struct err *err);
 /* Everything that has to happen between two events: stops, starts, watchers. */
 bool supervisor_turn(struct supervisor *sv);
 

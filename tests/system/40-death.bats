@@ -171,3 +171,49 @@ die_at() {
 	[ "$(find "$(cgroup_top)" -path '*/c/*' -prune -type d -printf '%f\n')" = other ]
 	stop_supervise
 }
+
+@test "our cgroup removed and made anew by a service manager: the next start is in the new one" {
+	rm "$UNITS"/[ab].container
+	top=$(cgroup_top)
+	[ -n "$top" ] || skip "no cgroup2 here"
+	unit web.container <<-EOT
+		[Container]
+		Rootfs=$ROOTS/busybox
+		Exec=sh -c 'echo hello; exec sleep infinity'
+		Network=none
+		StopSignal=SIGKILL
+		[Service]
+		Restart=always
+		RestartSec=100ms
+		[Install]
+		WantedBy=default.target
+	EOT
+	mkdir "$top/unit"
+	export BERTH_CGROUP=$top/unit
+	start_supervise
+	wait_for ready web
+	grep -q "/unit/c/web/" "/proc/$(pid_of web)/cgroup"
+	# All that is in it dies, then it goes.
+	kill -STOP "$SUPERVISOR"
+	find "$top/unit" -name cgroup.procs -exec cat {} + | while read -r pid; do kill -KILL "$pid"; done
+	wait_until 5 emptied "$top/unit"
+	kill -CONT "$SUPERVISOR"
+	gone_is_told() { berth why web | grep -q 'the cgroup that was made for berth is gone: start its unit'; }
+	wait_until 5 gone_is_told
+	mkdir "$top/unit"
+	wait_for ready web
+	grep -q "/unit/c/web/" "/proc/$(pid_of web)/cgroup"
+	grep -q "the cgroup $top/unit was removed and made anew" "$BATS_TEST_TMPDIR/supervise.log"
+	logged() { [ "$(berth logs web | grep -c hello)" -ge 2 ]; }
+	wait_until 5 logged
+	# And so is the next log writer.
+	writers() { pgrep -x berth-log; }
+	kill -KILL "$(writers)"
+	in_place() { writers | grep -qx "$(cat "$top/unit/workers/log/cgroup.procs")"; }
+	wait_until 5 in_place
+	run -0 berth reload
+	berth stop web
+	stop_supervise
+	find "$top/unit" -depth -type d -exec rmdir {} +
+}
+emptied() { find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; }
