@@ -193,11 +193,8 @@ static void bench_rules(unsigned n, unsigned nports)
 	(void)floor_element(nports, true);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t at = clock_monotonic();
-		int r = net_guard_apply("bench", &rules, &err);
 
-		if (r == 0)
-			r = net_ruleset_apply("bench", &rules, &err);
-		at = say("rules", at, r);
+		at = say("rules", at, net_ruleset_apply("bench", &rules, NULL, &err));
 		(void)say("floor-rules", at, floor_element(nports + 1 + i, false));
 	}
 	(void)net_ruleset_remove("bench", &err);

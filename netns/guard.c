@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "netns/guard.h"
 #include "netns/net.h"
-#include "netns/nft.h"
 
 /* linux/netfilter_bridge.h, which cannot be met with net/if.h. */
 enum {
@@ -28,7 +28,8 @@ enum {
 	BR_PRIORITY_LAST = 300,
 };
 
-enum { SET_PORTS = 1, SET_MACS, SET_ADDR4, SET_ADDR6, MAP_TO, MAP_FROM };
+/* Not those of ruleset.c, with whose sets these share a batch. */
+enum { SET_PORTS = 64, SET_MACS, SET_ADDR4, SET_ADDR6, MAP_TO, MAP_FROM };
 enum { KEY_MAX = IFNAMSIZ + 16, CHAIN_NAME = 32 };
 /* A chain of filters of each container, and the same for what it is sent. */
 enum direction { TO, FROM };
@@ -281,35 +282,24 @@ static void write_filters(struct nft *nft, const struct net_rules *rules)
 
 /* ---- the table ---------------------------------------------------------------------------------- */
 
-static void guard_write(struct nft *nft, const struct net_rules *rules)
+bool guard_is_asked(const struct net_rules *rules)
 {
-	bool filtered = false;
-
 	for (size_t i = 0; i < rules->nmembers; i++)
-		filtered = filtered || is_filtered(rules->members[i]);
-	nft_begin(nft);
+		if (is_filtered(rules->members[i]))
+			return true;
+	return false;
+}
+
+void guard_write(struct nft *nft, const struct net_rules *rules)
+{
 	nft_table_add(nft);
 	nft_table_delete(nft);
 	if (!rules->nmembers)
 		return;
 	nft_table_add(nft);
 	nft_chain_add(nft, "prerouting", "filter", BR_PRE_ROUTING, BR_PRIORITY_FIRST);
-	if (filtered)
+	if (guard_is_asked(rules))
 		write_filters(nft, rules);
 	write_elements(nft, rules);
 	write_identity(nft);
-}
-
-int net_guard_apply(const char *instance, const struct net_rules *rules, struct err *err)
-{
-	char table[64];
-	struct nft nft = { .table = table, .family = NFPROTO_BRIDGE };
-	int r;
-
-	if (snprintf(table, sizeof table, "berth-%s", instance) >= (int)sizeof table)
-		return err_set(err, EINVAL, "instance %s: the name is too long", instance);
-	guard_write(&nft, rules);
-	r = nft_commit(&nft, err);
-	nft_done(&nft);
-	return r < 0 ? err_wrap(err, "guard the ports of the bridges") : 0;
 }

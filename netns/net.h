@@ -53,10 +53,11 @@ int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, str
 int net_bridge_check(const char *instance, const struct net_bridge *bridge, struct err *err);
 
 /*
- * net_ruleset_apply - masquerade, published ports and the walls of the whole declared set, as one batch
+ * net_ruleset_apply - masquerade, published ports and the walls of the whole declared set
  *
- * Gives: the nf_tables table "berth-INSTANCE" (family inet) replaced in one transaction: all or
- *        nothing. Ports answer from outside, from the host and on the host's loopback. Also turns on
+ * Gives: the nf_tables tables "berth-INSTANCE" of the families inet and bridge, replaced in one
+ *        transaction: all or nothing.
+ *        inet: ports answer from outside, from the host and on the host's loopback. Also turns on
  *        net.ipv4.ip_forward (and ipv6 when a bridge has IPv6; the host's links then go on taking
  *        router advertisements) and, when there are ports, route_localnet on our bridges, guarded.
  *        Networks do not reach each other (unless `reaches` says so) or, when internal, the outside;
@@ -64,20 +65,17 @@ int net_bridge_check(const char *instance, const struct net_bridge *bridge, stru
  *        host's own services by `host_ports` alone. A firewall of somebody else's that drops
  *        forwarded packets stays in force. Where br_netfilter looks at IPv6
  *        (bridge-nf-call-ip6tables), ports do not answer on ::1 (refused, not silent).
- *        With nothing to say (no bridge) the table is removed and no sysctl is touched.
+ *        bridge: no member gives itself out as another; `filter` of each. What a container sends
+ *        has its own MAC and IP addresses, in ARP and neighbour discovery too, and is no router
+ *        advertisement and no redirect; frames other than ARP and IP are dropped.
+ *        Without bridges, or without members, that table is removed; without bridges no sysctl is
+ *        touched.
+ *        *unguarded (unless NULL): where the kernel has no nf_tables for bridges, and no member has
+ *        a filter, the first table is written alone, and why is told there.
  * Fails: -EOPNOTSUPP and others: the text names what the kernel lacks. -EEXIST: a port twice.
  */
-int net_ruleset_apply(const char *instance, const struct net_rules *rules, struct err *err);
-/*
- * net_guard_apply - no member of a bridge gives itself out as another; `filter` of each
- *
- * Gives: the table "berth-INSTANCE" of family bridge, replaced in one transaction. What a container
- *        sends has its own MAC and IP addresses, in ARP and neighbour discovery too, and is no router
- *        advertisement and no redirect; frames other than ARP and IP are dropped. With no member the
- *        table is removed.
- * Fails: -EOPNOTSUPP and others: the kernel has no nf_tables for bridges.
- */
-int net_guard_apply(const char *instance, const struct net_rules *rules, struct err *err);
+int net_ruleset_apply(const char *instance, const struct net_rules *rules, struct err *unguarded,
+	struct err *err);
 /* Both tables. */
 int net_ruleset_remove(const char *instance, struct err *err);
 

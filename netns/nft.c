@@ -103,6 +103,7 @@ void nft_begin(struct nft *nft)
 {
 	nft->seq = 0;
 	nft->used = 0;
+	nft->refused = 0;
 	(void)put_header(nft, NFNL_MSG_BATCH_BEGIN, 0, NFNL_SUBSYS_NFTABLES);
 	message_end(nft);
 }
@@ -450,11 +451,11 @@ static const char *attr_text(const struct nlmsghdr *h, uint16_t type)
 	return attr ? mnl_attr_get_str(attr) : "";
 }
 
-static const char *cure_of(const struct nft *nft, int code)
+static const char *cure_of(uint8_t family, int code)
 {
 	if (code != EPROTONOSUPPORT && code != EOPNOTSUPP && code != EAFNOSUPPORT && code != ENOENT)
 		return "";
-	if (nft->family == NFPROTO_BRIDGE)
+	if (family == NFPROTO_BRIDGE)
 		return ": the kernel lacks nf_tables for bridges: modprobe nft_meta_bridge, or "
 		       "build it with CONFIG_NF_TABLES_BRIDGE, CONFIG_NFT_BRIDGE_META";
 	return ": the kernel lacks a part of nf_tables: modprobe nf_tables nft_chain_nat "
@@ -462,18 +463,24 @@ static const char *cure_of(const struct nft *nft, int code)
 	       "_INET, CONFIG_NFT_NAT, _MASQ, _FIB_INET, _CT";
 }
 
-static int refused(const struct nft *nft, int code, uint32_t seq, struct err *err)
+static int refused(struct nft *nft, int code, uint32_t seq, struct err *err)
 {
-	const char *cure = cure_of(nft, code);
 	const struct nlmsghdr *h = (const struct nlmsghdr *)nft->buf;
 	int left = (int)nft->used;
 
 	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
-		for (size_t i = 0; h->nlmsg_seq == seq && i < sizeof words / sizeof words[0]; i++)
-			if (h->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | words[i].type))
-				return err_set(err, code, "%s %s: %s%s", words[i].what,
-					attr_text(h, words[i].name), strerror(code), cure);
-	return err_set(err, code, "speak to nf_tables: %s%s", strerror(code), cure);
+		for (size_t i = 0; h->nlmsg_seq == seq && i < sizeof words / sizeof words[0]; i++) {
+			const struct nfgenmsg *info = mnl_nlmsg_get_payload(h);
+
+			if (h->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | words[i].type))
+				continue;
+			nft->refused = info->nfgen_family;
+			return err_set(err, code, "%s %s: %s%s", words[i].what,
+				attr_text(h, words[i].name), strerror(code),
+				cure_of(nft->refused, code));
+		}
+	return err_set(
+		err, code, "speak to nf_tables: %s%s", strerror(code), cure_of(nft->family, code));
 }
 
 static int batch_send(int fd, struct nft *nft)
@@ -493,7 +500,7 @@ static int batch_send(int fd, struct nft *nft)
 
 /* The kernel has worked off the batch inside the send: its answers are all there. One acknowledges
  * the last message; any error makes the whole transaction void, the first is told. */
-static int batch_answers(int fd, const struct nft *nft, uint32_t last, struct err *err)
+static int batch_answers(int fd, struct nft *nft, uint32_t last, struct err *err)
 {
 	_Alignas(struct nlmsghdr) uint8_t in[IN_SIZE];
 	bool done = false;

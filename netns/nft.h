@@ -19,7 +19,8 @@
 /* The zero value with `table` set is an empty batch; nft_done frees it. */
 struct nft {
 	const char *table; /* every message is about it */
-	uint8_t family;    /* NFPROTO_BRIDGE; 0: NFPROTO_INET */
+	uint8_t family;    /* of the messages from here on: NFPROTO_BRIDGE; 0: NFPROTO_INET */
+	uint8_t refused;   /* the family of the message that the kernel did not take; 0: of none */
 	uint8_t *buf;
 	size_t used, size;
 	struct nlmsghdr *open; /* the message being written, in buf */

@@ -1,4 +1,5 @@
-/* The rules of the whole declared set, in one table of our own.
+/* The rules of the whole declared set, in two tables of our own: who is who on the bridges is
+ * guard.c's. This one has
  *
  *	guard        nobody on a bridge reaches the host's loopback, which route_localnet would allow
  *	prerouting   what arrives for an address of the host goes through `publish`
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "netns/guard.h"
 #include "netns/link.h"
 #include "netns/net.h"
 #include "netns/netns.h"
@@ -537,9 +539,10 @@ static void rules_learn(struct ruleset *rules)
  * transaction no packet sees the moment between. */
 static void rules_write(struct ruleset *rules)
 {
-	nft_begin(&rules->nft);
 	nft_table_add(&rules->nft);
 	nft_table_delete(&rules->nft);
+	if (!rules->nbridges)
+		return;
 	nft_table_add(&rules->nft);
 	write_sets(rules);
 	write_guard(rules);
@@ -547,6 +550,40 @@ static void rules_write(struct ruleset *rules)
 	write_postrouting(rules);
 	write_forward(rules);
 	write_input(rules);
+}
+
+/* Both tables in one transaction: each costs a wait for all who read rules, and no packet meets new
+ * ports with old walls. */
+static int tables_write(
+	struct ruleset *rules, const struct net_rules *asked, bool guarded, struct err *err)
+{
+	struct nft *nft = &rules->nft;
+
+	nft_begin(nft);
+	if (guarded) {
+		nft->family = NFPROTO_BRIDGE;
+		guard_write(nft, asked);
+		nft->family = 0;
+	}
+	rules_write(rules);
+	return nft_commit(nft, err);
+}
+
+/* Who may call himself what is a wall that no key asks for: without it the rest still stands. */
+static int tables_apply(struct ruleset *rules, const struct net_rules *asked, struct err *unguarded,
+	struct err *err)
+{
+	int r = tables_write(rules, asked, true, err);
+
+	if (r == -EEXIST)
+		return err_wrap(err, "a port is published twice");
+	if (r == 0 || rules->nft.refused != NFPROTO_BRIDGE)
+		return r;
+	(void)err_wrap(err, "guard the ports of the bridges");
+	if (guard_is_asked(asked))
+		return err_wrap(err, "IPAddressAllow= and IPAddressDeny= cannot be kept");
+	*unguarded = *err;
+	return tables_write(rules, asked, false, err);
 }
 
 static int table_remove(const char *table, uint8_t family, struct err *err)
@@ -563,7 +600,8 @@ static int table_remove(const char *table, uint8_t family, struct err *err)
 	return r == -EPROTONOSUPPORT || r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
 }
 
-int net_ruleset_apply(const char *instance, const struct net_rules *asked, struct err *err)
+int net_ruleset_apply(
+	const char *instance, const struct net_rules *asked, struct err *unguarded, struct err *err)
 {
 	struct ruleset rules = {
 		.bridges = asked->bridges,
@@ -573,25 +611,23 @@ int net_ruleset_apply(const char *instance, const struct net_rules *asked, struc
 		.members = asked->members,
 		.nmembers = asked->nmembers,
 	};
+	struct err no_guard = { 0 };
 	char table[64];
 	int r = table_name(instance, table, sizeof table, err);
 
 	if (r < 0)
 		return r;
-	if (!rules.nbridges)
-		return table_remove(table, 0, err);
+	if (!asked->nbridges && !asked->nmembers)
+		return net_ruleset_remove(instance, err);
 	r = check_ports(&rules, err);
 	if (r < 0)
 		return r;
 	rules.nft.table = table;
 	rules_learn(&rules);
-	rules_write(&rules);
-	r = nft_commit(&rules.nft, err);
+	r = tables_apply(&rules, asked, unguarded ? unguarded : &no_guard, err);
 	nft_done(&rules.nft);
-	if (r == -EEXIST)
-		return err_wrap(err, "a port is published twice");
 	/* After the rules: no packet is forwarded, and no loopback routed, unguarded. */
-	return r < 0 ? r : write_sysctls(&rules, err);
+	return r < 0 || !rules.nbridges ? r : write_sysctls(&rules, err);
 }
 
 int net_ruleset_remove(const char *instance, struct err *err)

@@ -292,9 +292,12 @@ static int probe_guard(const struct check *check)
 	const struct net_spec spec = { .ifaces = &iface, .nifaces = 1 };
 	const struct net_spec *const members[] = { &spec };
 	const struct net_rules rules = { .members = members, .nmembers = 1 };
+	struct err unguarded = { 0 };
+	int r;
 
 	(void)check;
-	return net_guard_apply("doctor", &rules, NULL);
+	r = net_ruleset_apply("doctor", &rules, &unguarded, NULL);
+	return r < 0 ? r : -unguarded.code;
 }
 
 static int probe_seccomp(const struct check *check)

@@ -105,20 +105,6 @@ static void outcomes_take(struct supervisor *sv)
 
 /* ---- the rules ---------------------------------------------------------------------------------- */
 
-/* A built-in wall that this kernel cannot build is told; one that somebody wrote is an error. */
-static int guard(const struct supervisor *sv, const struct net_rules *rules, struct err *err)
-{
-	int r = net_guard_apply(sv->env.instance, rules, err);
-
-	if (r >= 0)
-		return r;
-	for (size_t i = 0; i < rules->nmembers; i++)
-		if (rules->members[i]->filter.nallow + rules->members[i]->filter.ndeny)
-			return err_wrap(err, "IPAddressAllow= and IPAddressDeny= cannot be kept");
-	log_warning("containers of one network can take each other's addresses: %s", err->text);
-	return 0;
-}
-
 /* Another table has the last word, and says nothing of us: the box's own administrator must. */
 static void tell_wall(const char *family, const char *table, const char *chain, void *data)
 {
@@ -153,6 +139,7 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	const struct net_spec **members = calloc(set->nunits + 1, sizeof(void *));
 	struct net_port *ports = calloc(set->nports + 1, sizeof *ports);
 	struct net_rules rules = { .bridges = ours, .ports = ports, .members = members };
+	struct err unguarded = { 0 };
 	int r = -ENOMEM;
 
 	if (!ours || !members || !ports)
@@ -166,9 +153,10 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	for (size_t i = 0; i < set->nunits; i++)
 		if (set->units[i].spec && set->units[i].spec->net.nifaces)
 			members[rules.nmembers++] = &set->units[i].spec->net;
-	r = guard(sv, &rules, err);
-	if (r == 0)
-		r = net_ruleset_apply(sv->env.instance, &rules, err);
+	r = net_ruleset_apply(sv->env.instance, &rules, &unguarded, err);
+	if (r == 0 && unguarded.code)
+		log_warning("containers of one network can take each other's addresses: %s",
+			unguarded.text);
 	if (r == 0)
 		net_walls_of_others(sv->env.instance, tell_wall, (void *)(size_t)set);
 out:

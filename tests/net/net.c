@@ -191,7 +191,6 @@ static int rules_apply(size_t nbridges, const struct net_port *ports, size_t n, 
 	static struct net_host_port host_port;
 	struct net_rules rules = { bridge_list, nbridges, ports, n, list, members_read(specs) };
 	const char *port = getenv("NET_HOST_PORT");
-	int r = 0;
 
 	for (size_t i = 0; i < rules.nmembers; i++)
 		list[i] = &specs[i];
@@ -208,9 +207,7 @@ static int rules_apply(size_t nbridges, const struct net_port *ports, size_t n, 
 		bridges[1].reaches = &bridge_list[0];
 		bridges[1].nreaches = 1;
 	}
-	if (rules.nmembers || getenv("NET_NO_MEMBERS"))
-		r = net_guard_apply(instance, &rules, err);
-	return r < 0 ? r : net_ruleset_apply(instance, &rules, err);
+	return net_ruleset_apply(instance, &rules, NULL, err);
 }
 
 /* NBRIDGES [tcp|udp HOST-ADDRESS|- HOST-PORT COUNT ADDRESS PORT]… */
