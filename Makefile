@@ -241,10 +241,10 @@ $(O)/bench/net: $(O)/bench/net.o $(O)/libberth.a
 $(O)/bench/empty: $(O)/bench/empty.o
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $< -Wl,--no-as-needed $(berth_libs)
 
-$(O)/bench/respawn: $(O)/bench/respawn.o
+$(O)/bench/respawn $(O)/bench/timed: $(O)/bench/%: $(O)/bench/%.o
 	$(CC) -static -o $@ $<
 
-bench: all $(probe_bin) $(net_bin) $(O)/bench/start $(O)/bench/net $(O)/bench/empty $(O)/bench/respawn ## start, restart, rest and size, beside peers (root; docs/bench.md)
+bench: all $(probe_bin) $(net_bin) $(addprefix $(O)/bench/,start net empty respawn timed) ## start, restart, rest and size, beside peers (root; docs/bench.md)
 	@bench/run $(O)
 
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, arrows, what each program links
