@@ -54,6 +54,8 @@ struct part {
 	struct attachment *nets;
 	size_t nnets;
 	uint32_t shares; /* Network=OTHER.container, or UNIT_NONE */
+	uint32_t puller; /* the unit that brings its image, or UNIT_NONE; */
+	bool waits;      /* and it waits for that */
 	/* Of a network. */
 	struct net_range range4, range6; /* IPRange= */
 	bool no_addresses;               /* IPAMDriver=none */
@@ -165,6 +167,34 @@ uint32_t image_unit(struct build *b, const struct draft_str *image);
 const char *image_unit_ref(struct build *b, uint32_t unit);
 bool image_unit_pulls(const struct build *b, uint32_t unit);
 void graph_image(struct build *b, uint32_t unit);
+/* Does Pull= ask for that; and the unit that does it then, as if it were written. */
+bool image_pulls(const struct unit_draft *draft);
+void image_puller(struct build *b, uint32_t unit, bool is_there);
+/* A .image of a container's own, STEM.image, that is in no file: UNIT_NONE after a mistake that was
+ * told. And the beginning of its command: berth image VERB. */
+uint32_t image_helper(struct build *b, uint32_t unit, const struct draft_str *asked,
+	enum pull_policy policy, const char *description);
+struct strv *image_command(struct build *b, uint32_t helper, const char *verb);
+/* unit.c: one more unit, which is in no file; there is room for one for each draft. */
+uint32_t unit_generate(struct build *b, const struct unit_draft *draft);
+
+/* archive.c: does Image= say where an image lies instead of what it is called: a path, or one behind
+ * docker-archive:, oci-archive: or oci: ? Then where, and which one of several. */
+bool archive_named(const char *image);
+const char *archive_place(
+	struct build *b, const char *dir, const char *image, const char **ret_which);
+/* What a file is by its content: ROOT_FILE, ROOT_TAR, or none; and is it compressed? */
+enum root_kind archive_look(const char *path);
+bool archive_packed(const char *path);
+/* Not a root file system, but images in the form in which they are carried about. */
+bool archive_carries(struct build *b, const char *path, enum root_kind kind);
+/* The container's root out of the store, where an import brings it that the container waits for. */
+void archive_root(struct build *b, uint32_t unit, const struct draft_str *asked, const char *path,
+	const char *which, const char **ret_config);
+/* image.c: an image of the store as the root; false: it is not there, or not whole. */
+bool image_stored(
+	struct build *b, const char *ref, struct root_spec *root, const char **ret_config);
+
 /* By id alone; UNIT_NONE without words. */
 uint32_t unit_by_id(const struct build *b, const char *id);
 /* A .network by its file's name, or by its NetworkName=; UNIT_NONE. */

@@ -124,6 +124,7 @@ struct unit_draft {
 
 	/* [Container] */
 	struct draft_str image, rootfs, container_name;
+	struct draft_choice pull; /* enum pull_policy */
 	struct draft_argv exec;
 	struct draft_argv entrypoint;       /* a JSON array, or one word */
 	struct draft_list environment;      /* "KEY=value" or "KEY" (from berth's environment) */
@@ -191,14 +192,14 @@ struct unit_draft {
 	struct draft_str volume_device, volume_type, volume_options;
 	struct draft_bool volume_copy;
 
-	/* [Mount] */
-	/* [Image]; its Image= is `image` */
+	/* [Image]; its Image= is `image`. Retry= and RetryDelay= are [Container]'s too */
 	struct draft_str image_arch, image_os, image_variant, image_auth, image_certs;
 	struct draft_bool image_tls;
 	struct draft_choice image_policy; /* enum pull_policy */
 	struct draft_num image_retry;
 	struct draft_time image_retry_delay;
 
+	/* [Mount] */
 	struct draft_str mount_what, mount_where, mount_type, mount_options, mount_mode;
 	struct draft_time mount_timeout;
 	struct draft_bool mount_lazy, mount_force, mount_write_only, mount_sloppy;

@@ -19,8 +19,7 @@
 /* ROOT_TAG: digits that name a content where there is not much room. */
 enum { ROOT_TAG = 16 };
 
-static const char *const tar_names[] = { ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz",
-	".tar.bz2" };
+static const char *const tar_names[] = { ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz" };
 
 static const char *const fs_names[] = { ".erofs", ".squashfs", ".sqfs" };
 
@@ -34,7 +33,7 @@ static bool ends_in(const char *path, const char *const *endings, size_t n)
 
 #define ENDS_IN(path, endings) ends_in(path, endings, sizeof(endings) / sizeof(endings)[0])
 
-/* Gives ROOT_NONE when there is nothing that can be a root. */
+/* Told by the name, else by the content. Gives ROOT_NONE when there is nothing that can be a root. */
 static enum root_kind root_look(const char *path, int *ret_errno)
 {
 	struct stat st;
@@ -50,7 +49,7 @@ static enum root_kind root_look(const char *path, int *ret_errno)
 		return ROOT_NONE;
 	if (ENDS_IN(path, fs_names))
 		return ROOT_FILE;
-	return ENDS_IN(path, tar_names) ? ROOT_TAR : ROOT_NONE;
+	return ENDS_IN(path, tar_names) ? ROOT_TAR : archive_look(path);
 }
 
 /* ---- references --------------------------------------------------------------------------------- */
@@ -109,7 +108,8 @@ static bool image_in_payload(
 static bool image_in_dir(
 	struct build *b, const char *dir, const struct strv *names, struct root_spec *root)
 {
-	static const char *const endings[] = { "", ".tar", ".erofs", ".squashfs" };
+	static const char *const endings[] = { "", ".tar", ".tar.gz", ".tar.zst", ".tar.xz",
+		".erofs", ".squashfs" };
 	enum { NENDINGS = sizeof endings / sizeof endings[0] };
 	int error;
 
@@ -142,6 +142,17 @@ static void root_from_store(struct build *b, const struct store_image *image,
 	for (size_t i = 0; i < image->nlayers; i++)
 		build_add(b, &root->layers, build_text(b, "%s", image->layers[i].chain));
 	*ret_config = build_text(b, "%s/images/%s/config.json", store, image->id);
+}
+
+bool image_stored(struct build *b, const char *ref, struct root_spec *root, const char **ret_config)
+{
+	struct store_image image = { 0 };
+	bool found = store_find(b->set->conf.store_dir, ref, &image, NULL) == 0;
+
+	if (found)
+		root_from_store(b, &image, root, ret_config);
+	store_image_done(&image);
+	return found;
 }
 
 /* True: it was found, or it is there and broken, which has been said then. */
@@ -199,122 +210,107 @@ static void image_missing(
 			ref, store, tried, ref, ref);
 }
 
-static void root_from_image(struct build *b, const struct draft_str *image, struct root_spec *root,
+/* The name in full, as the store has it; false: it is none, which has been said then. */
+static bool image_name(struct build *b, uint32_t unit, const struct draft_str *image, char *ret)
+{
+	const struct part *part = &b->parts[unit];
+	const char *ref;
+	int r;
+
+	if (str_ends(image->v, ".build")) {
+		ERROR_AT(b, image->at,
+			"Image: %s is a file of quadlet that berth does not serve: "
+			"write the image's name, or Rootfs=PATH",
+			image->v);
+		return false;
+	}
+	if (str_ends(image->v, ".image")) {
+		ref = part->puller == UNIT_NONE ? NULL : image_unit_ref(b, part->puller);
+		if (ref)
+			memcpy(ret, ref, strlen(ref) + 1);
+		return ref;
+	}
+	r = image_pulls(part->draft) ? reference_pull(image->v, ret)
+				     : reference_normalise(image->v, ret);
+	if (r < 0)
+		ERROR_AT(b, image->at,
+			"Image: \"%s\" is not the name of an image: write NAME[:TAG], or the path "
+			"of one, or Rootfs=PATH",
+			image->v);
+	return r == 0;
+}
+
+static void root_from_image(struct build *b, uint32_t unit, const struct draft_str *image,
 	const char **ret_place, const char **ret_config)
 {
+	struct part *part = &b->parts[unit];
+	struct root_spec *root = &part->spec->root;
 	char text[900] = "";
 	char full[REFERENCE_SIZE];
 	struct strbuf tried = STRBUF(text);
 	struct strv names = { 0 };
 	const char *ref;
+	bool known;
 
-	uint32_t puller = image_unit(b, image);
-
-	if (str_ends(image->v, ".image")) {
-		ref = puller == UNIT_NONE ? NULL : image_unit_ref(b, puller);
-		if (!ref)
-			return;
-		memcpy(full, ref, strlen(ref) + 1);
-	} else if (str_ends(image->v, ".build")) {
-		ERROR_AT(b, image->at,
-			"Image: %s is a file of quadlet that berth does not serve: "
-			"write the image's name, or Rootfs=PATH",
-			image->v);
+	part->puller = image_unit(b, image);
+	part->waits = part->puller != UNIT_NONE;
+	if (!image_name(b, unit, image, full))
 		return;
-	}
-	if (puller == UNIT_NONE && reference_normalise(image->v, full) < 0) {
-		ERROR_AT(b, image->at,
-			"Image: \"%s\" is not the name of an image: write NAME[:TAG], or "
-			"Rootfs=PATH",
-			image->v);
-		return;
-	}
-	ref = build_text(b, "%s", full);
-	root->image = ref;
+	root->image = ref = build_text(b, "%s", full);
 	reference_names(b, ref, &names);
-	if (image_in_payload(b, ref, root, ret_place))
+	if (image_in_payload(b, ref, root, ret_place)) {
+		part->waits = false; /* what is in the file starts without a network */
 		return;
+	}
 	if (image_in_dirs(b, b->image_dirs, &names, root, &tried)) {
 		*ret_place = root->path;
 		return;
 	}
-	if (image_in_store(b, image, ref, root, ret_config))
-		return;
-	if (image_in_dirs(b, &b->set->conf.image_path, &names, root, &tried))
+	known = image_in_store(b, image, ref, root, ret_config);
+	if (!known && image_in_dirs(b, &b->set->conf.image_path, &names, root, &tried))
 		*ret_place = root->path;
+	if (image_pulls(part->draft))
+		image_puller(b, unit, root->kind != ROOT_NONE);
 	/* Not yet there: who pulls it has the configuration read anew then. Who packs needs it now. */
-	else if (puller == UNIT_NONE || !image_unit_pulls(b, puller) || b->image_dirs)
+	if (!known && root->kind == ROOT_NONE &&
+		(part->puller == UNIT_NONE || !image_unit_pulls(b, part->puller) || b->image_dirs))
 		image_missing(b, image, ref, text);
 }
 
-static void root_from_path(struct build *b, const struct unit_draft *draft, struct root_spec *root,
-	const char **ret_place)
+static void root_from_path(
+	struct build *b, const char *key, const struct draft_str *asked, struct root_spec *root)
+{
+	const char *path = root->path;
+	int error;
+
+	root->kind = root_look(path, &error);
+	if (root->kind != ROOT_NONE)
+		return;
+	if (error)
+		ERROR_AT(b, asked->at,
+			"%s: %s: %s: unpack a root file system there, or correct the path", key,
+			path, strerror(error));
+	else
+		ERROR_AT(b, asked->at,
+			"%s: %s is neither a directory nor a .tar archive nor a .erofs or "
+			".squashfs image",
+			key, path);
+}
+
+/* Gives the path of Rootfs=; NULL: it is none, which has been said then. */
+static const char *rootfs_path(struct build *b, const struct unit_draft *draft)
 {
 	const struct draft_str *rootfs = &draft->rootfs;
 	const char *text = rootfs->v;
-	const char *path;
-	int error;
 
 	/* podman's :O asks for what berth always does: an upper layer that is thrown away. */
 	if (str_ends(text, ":O"))
 		text = build_ntext(b, text, strlen(text) - 2);
 	if (strstr(text, ":idmap")) {
 		ERROR_AT(b, rootfs->at, "Rootfs: :idmap is not served: remove it");
-		return;
+		return NULL;
 	}
-	path = build_path(b, draft->dir, text);
-	root->kind = root_look(path, &error);
-	root->path = *ret_place = path;
-	if (root->kind != ROOT_NONE)
-		return;
-	if (error)
-		ERROR_AT(b, rootfs->at,
-			"Rootfs: %s: %s: unpack a root file system there, or correct the path",
-			path, strerror(error));
-	else
-		ERROR_AT(b, rootfs->at,
-			"Rootfs: %s is neither a directory nor a .tar archive nor a .erofs or "
-			".squashfs image",
-			path);
-}
-
-/* ---- what is found ------------------------------------------------------------------------------ */
-
-enum { TAR_BLOCK = 512, TAR_NAME = 100, TAR_SIZE_AT = 124, TAR_SIZE_DIGITS = 11, TAR_LOOK = 256 };
-
-/* The members of an archive that is not compressed, as far as their headers are plain. */
-static bool tar_has(const char *path, const char *const *names, size_t n)
-{
-	own_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char header[TAR_BLOCK];
-	off_t at = 0;
-
-	for (int i = 0; fd >= 0 && i < TAR_LOOK; i++) {
-		char name[TAR_NAME + 1] = "";
-		char digits[TAR_SIZE_DIGITS + 1] = "";
-
-		if (pread(fd, header, sizeof header, at) != (ssize_t)sizeof header || !*header)
-			break;
-		memcpy(name, header, TAR_NAME);
-		memcpy(digits, header + TAR_SIZE_AT, TAR_SIZE_DIGITS);
-		for (size_t k = 0; k < n; k++)
-			if (strcmp(str_starts(name, "./") ? name + 2 : name, names[k]) == 0)
-				return true;
-		at += TAR_BLOCK +
-		      (off_t)((strtoull(digits, NULL, 8) + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK);
-	}
-	return false;
-}
-
-/* Not a root file system, but images in the form in which they are carried about. */
-static bool is_carrier(struct build *b, const struct root_spec *root)
-{
-	static const char *const marks[] = { "oci-layout", "manifest.json" };
-
-	if (root->kind == ROOT_TAR)
-		return tar_has(root->path, marks, sizeof marks / sizeof marks[0]);
-	return root->kind == ROOT_DIR &&
-	       access(build_text(b, "%s/oci-layout", root->path), F_OK) == 0;
+	return build_path(b, draft->dir, text);
 }
 
 /* What is kept needs a place, and what is limited a limit that can be enforced. */
@@ -338,6 +334,42 @@ static void root_persist(struct build *b, struct part *part)
 			"it, or write Persist=boot");
 }
 
+/* What a start can use at once, or what is imported before it. */
+static void root_find(
+	struct build *b, uint32_t unit, const char **ret_place, const char **ret_config)
+{
+	struct part *part = &b->parts[unit];
+	struct root_spec *root = &part->spec->root;
+	const struct unit_draft *draft = part->draft;
+	bool is_image = DRAFT_SET(draft->image);
+	const struct draft_str *asked = is_image ? &draft->image : &draft->rootfs;
+	const char *which = NULL;
+
+	if (is_image && !archive_named(asked->v)) {
+		root_from_image(b, unit, asked, ret_place, ret_config);
+	} else {
+		root->path = is_image ? archive_place(b, draft->dir, asked->v, &which)
+				      : rootfs_path(b, draft);
+		if (!root->path)
+			return;
+		*ret_place = root->path;
+		root_from_path(b, is_image ? "Image" : "Rootfs", asked, root);
+	}
+	if (root->id || root->kind == ROOT_NONE || root->tag)
+		return;
+	/* A packed tree that Rootfs= names, or that is packed into an appliance, is unpacked as it is. */
+	if (!archive_carries(b, root->path, root->kind) &&
+		!(is_image && !b->image_dirs && root->kind == ROOT_TAR &&
+			archive_packed(root->path)))
+		return;
+	root->kind = ROOT_NONE;
+	archive_root(b, unit, asked, ptr_take(&root->path), which, ret_config);
+	/* What somebody wrote beside it comes first. */
+	if (root->kind != ROOT_NONE &&
+		access(build_text(b, "%s.image.json", *ret_place), F_OK) == 0)
+		*ret_config = NULL;
+}
+
 void pass_image(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -356,24 +388,14 @@ void pass_image(struct build *b, uint32_t unit)
 			draft->image.at.file, draft->image.at.line);
 		return;
 	}
-	if (DRAFT_SET(draft->rootfs))
-		root_from_path(b, draft, root, &place);
-	else if (DRAFT_SET(draft->image))
-		root_from_image(b, &draft->image, root, &place, &config);
-	else
+	if (!DRAFT_SET(draft->image) && !DRAFT_SET(draft->rootfs)) {
 		ERROR_AT(b, build_unit_at(b, unit),
 			"[Container] has neither Image= nor Rootfs=: add one of them");
-	if (root->kind == ROOT_NONE)
-		return;
-	if (is_carrier(b, root)) {
-		ERROR_AT(b, DRAFT_SET(draft->image) ? draft->image.at : draft->rootfs.at,
-			"%s: %s is no root file system, it has an image in it: berth image import "
-			"--name %s %s",
-			DRAFT_SET(draft->image) ? "Image" : "Rootfs", root->path,
-			root->image ? root->image : draft->stem, root->path);
-		root->kind = ROOT_NONE;
 		return;
 	}
+	root_find(b, unit, &place, &config);
+	if (root->kind == ROOT_NONE)
+		return;
 	if (!root->id)
 		root->verify = b->set->conf.verify;
 	root_persist(b, part);

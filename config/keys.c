@@ -143,12 +143,27 @@ const struct key keys_served[] = {
 
 	CONTAINER("Image", str, image,
 		"The image: a reference, looked up in the store (see berth-image(1)) and in "
-		"ImagePath=. Nothing is pulled. A bare name is localhost/NAME:latest; with "
-		"@sha256:DIGEST it is the image that was pulled by that digest, or has that id."),
+		"ImagePath=. A bare name is localhost/NAME:latest; with @sha256:DIGEST it is the "
+		"image that was pulled by that digest, or has that id. Or where it lies: a path "
+		"that begins with / or ./, or docker-archive:PATH, oci-archive:PATH, oci:PATH, "
+		"each "
+		"with :NAME for one of several. An archive is imported into the store once for its "
+		"content, by a unit UNIT.image that the container waits for; a directory and a "
+		"file of erofs or squashfs are used as they lie."),
+	CONTAINER("Pull", choice, pull,
+		"never: the image is there, or the unit is refused; missing: it is pulled unless "
+		"the name is in the store; always: at each start, and a registry that cannot be "
+		"asked is a failure; newer: the same, and what is there will do. What pulls is a "
+		"unit UNIT.image, as if it were written: see berth.image(5); a name without a "
+		"registry is then of docker.io. never, unlike podman's missing.",
+		.words = pull_policy_words),
+	CONTAINER("Retry", number, image_retry, "Of Pull=: see Retry= of berth.image(5).", .min = 0,
+		.max = 1000),
+	CONTAINER("RetryDelay", time, image_retry_delay, "Of Pull=: see berth.image(5)."),
 	CONTAINER("Rootfs", str, rootfs,
 		"A directory or a tar archive as the root, instead of Image=. NAME.image.json "
-		"beside "
-		"it is its image configuration."),
+		"beside it is its image configuration. An archive of an image is imported as with "
+		"Image=."),
 	CONTAINER("ContainerName", name, container_name,
 		"The container's name; the unit's stem if not given."),
 	CONTAINER("Exec", argv, exec,

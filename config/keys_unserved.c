@@ -45,12 +45,6 @@ static const struct key_word journal_words[] = {
 };
 static const struct key_word mixed_words[] = { { "mixed", 0 }, { NULL, 0 } };
 static const struct key_word sigkill_words[] = { { "SIGKILL", 0 }, { NULL, 0 } };
-static const struct key_word pull_words[] = {
-	{ "missing", 0 },
-	{ "never", 0 },
-	{ "newer", 0 },
-	{ NULL, 0 },
-};
 static const struct key_word all_words[] = { { "all", 0 }, { "main", 0 }, { "exec", 0 },
 	{ NULL, 0 } };
 static const struct key_word stop_words[] = { { "stop", 0 }, { "continue", 0 }, { NULL, 0 } };
@@ -101,8 +95,6 @@ const struct key keys_unserved[] = {
 		"a new image comes by \"berth image pull\", or by a .image unit with Policy=newer"),
 	INERT("Container", "Annotation", "kept by podman only; Label= is shown by inspect"),
 	INERT("Container", "StartWithPod", "there are no pods"),
-	INERT("Container", "Retry", "it belongs into the .image unit that pulls"),
-	INERT("Container", "RetryDelay", "it belongs into the .image unit that pulls"),
 	INERT("Container", "HealthMaxLogCount", "the last probes are shown by status"),
 	INERT("Container", "HealthMaxLogSize", "the last probes are shown by status"),
 	INERT("Container", "HealthLogDestination", "the last probes are shown by status"),
@@ -116,9 +108,6 @@ const struct key keys_unserved[] = {
 	INERT("Image", "ContainersConfModule", "berth reads no containers.conf"),
 	INERT("Container", "ContainersConfModule", "berth reads no containers.conf"),
 	INERT("Container", "SecurityLabelDisable", "berth sets no SELinux labels"),
-	ONLY("Container", "Pull", pull_words,
-		NOT_YET
-		"write a NAME.image with [Image] Image= and Policy=, and here Image=NAME.image"),
 	ONLY("Container", "LogDriver", log_words,
 		NOT_YET
 		"berth's own log is always written and bounded; read it with \"berth logs\""),

@@ -1,5 +1,5 @@
 /* .image files: an image that a process of its own pulls, which is `berth image pull`. Who names it by
- * Image=NAME.image waits for it. */
+ * Image=NAME.image waits for it. A container with Pull= has one without a file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -68,9 +68,6 @@ static void options(struct build *b, uint32_t unit, struct strv *argv)
 		[PULL_NEVER] = "never" };
 	const struct unit_draft *draft = b->parts[unit].draft;
 
-	/* The same store and mirrors, whoever runs it. */
-	if (b->config_dir)
-		option(b, argv, "--config", b->config_dir);
 	option(b, argv, "--policy", policies[draft->image_policy.v]);
 	if (DRAFT_SET(draft->image_auth))
 		option(b, argv, "--authfile", build_path(b, draft->dir, draft->image_auth.v));
@@ -87,6 +84,22 @@ static void options(struct build *b, uint32_t unit, struct strv *argv)
 	platform(b, unit, argv);
 }
 
+struct strv *image_command(struct build *b, uint32_t helper, const char *verb)
+{
+	struct container_spec *spec = b->parts[helper].spec;
+	struct strv *argv = &spec->process.argv;
+
+	spec->own_program = true;
+	build_add(b, argv, "berth");
+	build_add(b, argv, "image");
+	build_add(b, argv, verb);
+	build_add(b, argv, "--reload");
+	/* The same store and mirrors, whoever runs it. */
+	if (b->config_dir)
+		option(b, argv, "--config", b->config_dir);
+	return argv;
+}
+
 void pass_pull(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -101,24 +114,74 @@ void pass_pull(struct build *b, uint32_t unit)
 			"Image: \"%s\" is not the name of an image: write [REGISTRY/]NAME[:TAG]; "
 			"files are brought in by berth image import",
 			draft->image.v);
-	part->spec->own_program = true;
-	build_add(b, argv, "berth");
-	build_add(b, argv, "image");
-	build_add(b, argv, "pull");
-	build_add(b, argv, "--reload");
-	options(b, unit, argv);
+	options(b, unit, image_command(b, unit, "pull"));
 	build_add(b, argv, ref ? ref : "");
+}
+
+/* ---- without a file ----------------------------------------------------------------------------- */
+
+bool image_pulls(const struct unit_draft *draft)
+{
+	return DRAFT_SET(draft->pull) && draft->pull.v != PULL_NEVER;
+}
+
+uint32_t image_helper(struct build *b, uint32_t unit, const struct draft_str *asked,
+	enum pull_policy policy, const char *description)
+{
+	const struct unit_draft *container = b->parts[unit].draft;
+	struct unit_draft *draft = arena_alloc(&b->tmp, sizeof *draft);
+	const char *id = build_text(b, "%s.image", container->stem);
+	uint32_t other = unit_by_id(b, id);
+
+	if (other != UNIT_NONE) {
+		ERROR_AT(b, asked->at,
+			"Image: what brings it would be called %s, which is %s: rename one of the "
+			"two files",
+			id, b->set->units[other].file);
+		return UNIT_NONE;
+	}
+	if (!draft) {
+		b->nomem = true;
+		return UNIT_NONE;
+	}
+	*draft = (struct unit_draft){ .kind = UNIT_IMAGE,
+		.stem = container->stem,
+		.prefix = container->prefix,
+		.instance = container->instance,
+		.id = id,
+		.file = container->file,
+		.dir = container->dir,
+		.description = { description, asked->at },
+		.image = *asked,
+		.image_policy = { (int)policy, asked->at },
+		.image_retry = container->image_retry,
+		.image_retry_delay = container->image_retry_delay };
+	return unit_generate(b, draft);
+}
+
+void image_puller(struct build *b, uint32_t unit, bool is_there)
+{
+	struct part *part = &b->parts[unit];
+	const struct unit_draft *draft = part->draft;
+
+	if (part->puller != UNIT_NONE) {
+		ERROR_AT(b, draft->pull.at,
+			"Pull: %s says by Policy= when it is pulled: remove one of them",
+			draft->image.v);
+		return;
+	}
+	part->puller = image_helper(b, unit, &draft->image, (enum pull_policy)draft->pull.v,
+		build_text(b, "pulls %s", draft->image.v));
+	if (part->puller == UNIT_NONE)
+		return;
+	pass_pull(b, part->puller);
+	part->waits = !is_there || draft->pull.v != PULL_MISSING;
 }
 
 void graph_image(struct build *b, uint32_t unit)
 {
-	const struct unit_draft *draft = b->parts[unit].draft;
-	uint32_t puller;
+	const struct part *part = &b->parts[unit];
 
-	if (!b->parts[unit].spec || b->parts[unit].spec->native || !DRAFT_SET(draft->image) ||
-		!str_ends(draft->image.v, ".image"))
-		return;
-	puller = unit_by_id(b, draft->image.v);
-	if (puller != UNIT_NONE)
-		graph_need(b, unit, puller, false, draft->image.at);
+	if (part->waits && part->puller != UNIT_NONE)
+		graph_need(b, unit, part->puller, false, part->draft->image.at);
 }

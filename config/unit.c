@@ -87,20 +87,29 @@ static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *dra
 		build_add(b, &part->spec->labels, draft->label.v[k].text);
 }
 
+uint32_t unit_generate(struct build *b, const struct unit_draft *draft)
+{
+	uint32_t unit = (uint32_t)b->set->nunits++;
+
+	unit_begin(b, unit, draft);
+	return b->nomem ? UNIT_NONE : unit;
+}
+
 static void units_begin(struct build *b, const struct draft_set *drafts)
 {
 	struct unit_set *set = b->set;
 	size_t n = drafts->n + default_wanted(drafts);
+	size_t room = n + drafts->n; /* each may have one that brings its image */
 
-	set->units = arena_alloc(b->arena, (n + 1) * sizeof *set->units);
-	b->parts = arena_alloc(&b->tmp, (n + 1) * sizeof *b->parts);
+	set->units = arena_alloc(b->arena, (room + 1) * sizeof *set->units);
+	b->parts = arena_alloc(&b->tmp, (room + 1) * sizeof *b->parts);
 	if (!set->units || !b->parts) {
 		b->nomem = true;
 		return;
 	}
 	set->nunits = n;
-	for (uint32_t i = 0; i < n; i++)
-		b->parts[i].shares = UNIT_NONE;
+	for (uint32_t i = 0; i < room; i++)
+		b->parts[i].shares = b->parts[i].puller = UNIT_NONE;
 	for (uint32_t i = 0; i < drafts->n; i++)
 		unit_begin(b, i, &drafts->v[i]);
 	if (n > drafts->n)

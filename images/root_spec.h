@@ -35,6 +35,7 @@ struct root_spec {
 	struct strv layers;  /* ROOT_LAYERS: names in there, the lowest first */
 	const char *id;      /* of an image of the store, 64 hex digits; else NULL */
 	const char *image;   /* the reference that was asked for; NULL: Rootfs= */
+	const char *archive; /* the name in the store of what was imported from a file; else NULL */
 	const char *config;  /* the OCI image configuration that was read; NULL: there was none */
 	bool readonly;       /* ReadOnly=: no upper layer, the root is mounted read-only */
 	uint64_t upper_size; /* RootSize=: bytes of the tmpfs upper layer; 0: half of the memory */

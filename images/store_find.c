@@ -236,7 +236,9 @@ static const char *last_part(const char *ref)
 	return slash ? slash + 1 : ref;
 }
 
-bool store_near(const char *store, const char *ref, char *ret)
+/* The name that `fits`, of all the one that comes first in the alphabet. */
+static bool name_search(const char *store, bool (*fits)(const char *name, const char *with),
+	const char *with, char *ret)
 {
 	char path[PATH_SIZE];
 	char name[REFERENCE_SIZE];
@@ -248,8 +250,7 @@ bool store_near(const char *store, const char *ref, char *ret)
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		if (store_name_unescape(entry->d_name, name, sizeof name) < 0 ||
-			strcmp(last_part(name), last_part(ref)) != 0 ||
-			(found && strcmp(name, ret) > 0))
+			!fits(name, with) || (found && strcmp(name, ret) > 0))
 			continue;
 		memcpy(ret, name, sizeof name);
 		found = true;
@@ -257,6 +258,40 @@ bool store_near(const char *store, const char *ref, char *ret)
 	if (dir)
 		(void)closedir(dir);
 	return found;
+}
+
+static bool same_last_part(const char *name, const char *with)
+{
+	return strcmp(last_part(name), last_part(with)) == 0;
+}
+
+bool store_near(const char *store, const char *ref, char *ret)
+{
+	return name_search(store, same_last_part, ref, ret);
+}
+
+bool store_tagged(const char *store, const char *start, char *ret)
+{
+	return name_search(store, str_starts, start, ret);
+}
+
+#define ARCHIVES "localhost/archive/"
+enum { HASH_DIGITS = 16 };
+
+void store_archive_name(const char *stem, unsigned long long path, char *ret)
+{
+	(void)snprintf(ret, REFERENCE_SIZE, ARCHIVES "%.40s:%016llx-", stem, path);
+}
+
+bool store_of_archive(const char *ref)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *colon = strrchr(ref, ':');
+
+	return str_starts(ref, ARCHIVES) && colon && strspn(colon + 1, digits) == HASH_DIGITS &&
+	       colon[1 + HASH_DIGITS] == '-' &&
+	       strspn(colon + 2 + HASH_DIGITS, digits) == HASH_DIGITS &&
+	       !colon[2 + 2 * HASH_DIGITS];
 }
 
 void store_image_done(struct store_image *image)

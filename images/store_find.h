@@ -76,6 +76,17 @@ int store_load(const char *store, const char *id, struct store_image *ret, struc
  * "localhost/nginx:1"): true, and the first of them in ret (REFERENCE_SIZE bytes). */
 bool store_near(const char *store, const char *ref, char *ret);
 
+/* A name in the store that begins so, in full: true, and the first of them in ret (REFERENCE_SIZE bytes). */
+bool store_tagged(const char *store, const char *start, char *ret);
+
+/*
+ * What was imported because a unit names its file has a name for one content of that file:
+ * "localhost/archive/STEM:PATH-CONTENT", two hashes. store_archive_name: up to the last hyphen, in ret
+ * (REFERENCE_SIZE bytes). store_of_archive: is this such a name?
+ */
+void store_archive_name(const char *stem, unsigned long long path, char *ret);
+bool store_of_archive(const char *ref);
+
 /* What lies in a directory that is one of images/; its id is left alone. -EUCLEAN: it is not whole. */
 int store_image_read(const char *dir, struct store_image *ret, struct err *err);
 

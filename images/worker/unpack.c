@@ -2,11 +2,25 @@
 
 #include <archive.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "images/worker/entries.h"
 #include "images/worker/tree.h"
 
 enum { READ_SIZE = 128 * 1024 };
+
+/* Perhaps only now it is seen: the archive may be compressed. */
+static bool is_image(int dir)
+{
+	static const char *const marks[] = { "oci-layout", "manifest.json" };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+		if (fstatat(dir, marks[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			return true;
+	return false;
+}
 
 static int archive_apply(struct archive *archive, struct apply *apply, struct err *err)
 {
@@ -14,6 +28,10 @@ static int archive_apply(struct archive *archive, struct apply *apply, struct er
 
 	if (r == 0 && !apply->entries)
 		r = err_set(err, EINVAL, "the archive is empty");
+	if (r == 0 && is_image(apply->root))
+		r = err_set(err, EINVAL,
+			"it is no root file system, it has an image in it: name it by Image=, or "
+			"berth image import");
 	return r < 0 ? r : tree_settle(apply->root, err);
 }
 

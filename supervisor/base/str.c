@@ -62,13 +62,19 @@ bool str_ends(const char *text, const char *suffix)
 	return n >= m && strcmp(text + n - m, suffix) == 0;
 }
 
-unsigned long long str_hash(const char *text)
+unsigned long long mem_hash(const void *data, size_t n)
 {
+	const unsigned char *bytes = data;
 	uint64_t hash = 0xcbf29ce484222325U;
 
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3U;
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3U;
 	return hash;
+}
+
+unsigned long long str_hash(const char *text)
+{
+	return mem_hash(text, strlen(text));
 }
 
 bool name_valid(const char *name)

@@ -33,8 +33,9 @@ void strbuf_add(struct strbuf *buf, const char *fmt, ...) __attribute__((format(
 bool str_starts(const char *text, const char *prefix);
 bool str_ends(const char *text, const char *suffix);
 
-/* str_hash - FNV-1a, 64 bits: for names that must be stable, never for security. */
+/* str_hash, mem_hash - FNV-1a, 64 bits: for names that must be stable, never for security. */
 unsigned long long str_hash(const char *text);
+unsigned long long mem_hash(const void *data, size_t n);
 
 /* name_valid - may this be a unit's or a container's name: [A-Za-z0-9_.@-]{1,63}, no dot first. */
 bool name_valid(const char *name);

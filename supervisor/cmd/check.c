@@ -52,6 +52,40 @@ static void limits_notes(const struct unit_set *set)
 	}
 }
 
+/* Of units that wait for it, or always ask for it; what is there needs no registry. */
+static bool must_fetch(const struct unit_set *set, uint32_t image)
+{
+	const struct strv *argv = &set->units[image].spec->process.argv;
+
+	if (!strv_has(argv, "pull"))
+		return false;
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct unit *unit = &set->units[i];
+
+		for (size_t k = 0; k < unit->requires.n; k++)
+			if (unit->requires.v[k] == image &&
+				(unit->spec->root.kind == ROOT_NONE || strv_has(argv, "always")))
+				return true;
+	}
+	return false;
+}
+
+static void fetch_notes(const struct unit_set *set)
+{
+	if (appliance_fetch())
+		return;
+	for (uint32_t i = 0; i < set->nunits; i++)
+		if (set->units[i].kind == UNIT_IMAGE && must_fetch(set, i))
+			printf("%s: note: this machine will not pull %s: berth-fetch is neither "
+			       "beside berth nor in ../libexec: put it there, or bring the image "
+			       "in "
+			       "by berth image import FILE\n",
+				set->units[i].file,
+				set->units[i]
+					.spec->process.argv
+					.v[set->units[i].spec->process.argv.n - 1]);
+}
+
 int cmd_check(int argc, char **argv)
 {
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
@@ -77,6 +111,7 @@ int cmd_check(int argc, char **argv)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
 	network_note(&set);
 	limits_notes(&set);
+	fetch_notes(&set);
 	r = check_print(&set, stdout);
 	if (r < 0)
 		return cmd_fail(CMD_FAILED, "check: %s", strerror(-r));

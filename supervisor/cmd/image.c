@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/client.h"
@@ -96,6 +98,32 @@ int image_collect(struct store *store, struct store_freed *ret, struct err *err)
 	store_pins_done(&pins);
 	store_unlock(store);
 	return r < 0 ? r : store_trash_empty(store, err);
+}
+
+void image_same_tell(const char *ref, const char *id, const struct image_source *source)
+{
+	if (source->json)
+		show_json(json_pack(
+			"{s:s,s:[{s:s}],s:b}", "id", id, "names", "name", ref, "same", 1));
+	else if (!source->quiet)
+		printf("%s: %.12s, as before\n", ref, id);
+}
+
+/* The set that is read may have no need of the unit that this is: then it is told to stop. */
+static void leave(int signal)
+{
+	(void)signal;
+	_exit(CMD_OK);
+}
+
+int image_reload(void)
+{
+	const struct sigaction action = { .sa_handler = leave };
+	char *argv[] = { (char *)(uintptr_t) "berth reload", NULL };
+
+	(void)sigaction(SIGTERM, &action, NULL);
+	optind = 1;
+	return cmd_reload(1, argv);
 }
 
 static void freed_print(const struct store_freed *freed)

@@ -43,6 +43,12 @@ struct image_source {
  */
 int image_take_in(struct store *store, const struct image_source *source);
 
+/* The name means that image already: nothing was taken in. */
+void image_same_tell(const char *ref, const char *id, const struct image_source *source);
+
+/* As the verb `reload` does: there are units that wait for what was taken in. Gives: an exit code. */
+int image_reload(void);
+
 /* What no name needs goes; gives what it was. Then the lock is given back, and the files are removed at
  * idle priority, here. */
 int image_collect(struct store *store, struct store_freed *ret, struct err *err);

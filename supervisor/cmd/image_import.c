@@ -309,17 +309,56 @@ int image_take_in(struct store *store, const struct image_source *source)
 	return r < 0 ? cmd_fail(CMD_FAILED, "%s: %s", source->title, err.text) : CMD_OK;
 }
 
+/* ---- the command line ----------------------------------------------------------------------------- */
+
+/* True: what the name means is there already, and was told. */
+static bool is_there(const struct store *store, const struct image_source *source)
+{
+	struct store_image image = { 0 };
+	char ref[REFERENCE_SIZE];
+	bool found = reference_normalise(source->name, ref) == 0 &&
+		     store_find(store->path, ref, &image, NULL) == 0;
+
+	if (found)
+		image_same_tell(ref, image.id, source);
+	store_image_done(&image);
+	return found;
+}
+
+static int import(const struct image_source *source, bool missing)
+{
+	struct store store = STORE_NONE;
+	struct err err = { 0 };
+
+	if (image_open(&store, &err) < 0)
+		return cmd_fail(CMD_FAILED, "image import: %s", err.text);
+	if (!missing || !is_there(&store, source))
+		return image_take_in(&store, source);
+	store_close(&store);
+	return CMD_OK;
+}
+
+static int policy_take(const char *text, bool *ret_missing)
+{
+	*ret_missing = strcmp(text, "missing") == 0;
+	if (*ret_missing || strcmp(text, "always") == 0)
+		return CMD_OK;
+	return cmd_usage("image import", "--policy: always or missing");
+}
+
 int image_import(int argc, char **argv)
 {
-	enum { OPT_NAME = CMD_OPT_OWN, OPT_REF, OPT_PLATFORM, OPT_JSON };
+	enum { OPT_NAME = CMD_OPT_OWN, OPT_REF, OPT_PLATFORM, OPT_POLICY, OPT_RELOAD, OPT_JSON };
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
 		{ "name", required_argument, NULL, OPT_NAME },
 		{ "ref", required_argument, NULL, OPT_REF },
 		{ "platform", required_argument, NULL, OPT_PLATFORM },
+		{ "policy", required_argument, NULL, OPT_POLICY },
+		{ "reload", no_argument, NULL, OPT_RELOAD },
 		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
 	struct image_source source = { 0 };
-	struct store store = STORE_NONE;
-	struct err err = { 0 };
+	bool reload = false;
+	bool missing = false;
 	char title[300];
 	int c;
 
@@ -330,9 +369,13 @@ int image_import(int argc, char **argv)
 			source.which = optarg;
 		else if (c == OPT_PLATFORM)
 			source.platform = optarg;
+		else if (c == OPT_POLICY && policy_take(optarg, &missing) != CMD_OK)
+			return CMD_USAGE;
+		else if (c == OPT_RELOAD)
+			reload = true;
 		else if (c == OPT_JSON)
 			source.json = true;
-		else if (cmd_global(c, "image import"))
+		else if (c != OPT_POLICY && cmd_global(c, "image import"))
 			return CMD_USAGE;
 	if (optind + 1 != argc)
 		return cmd_usage("image import", "one file or directory is expected, or -");
@@ -341,9 +384,11 @@ int image_import(int argc, char **argv)
 		return cmd_fail(CMD_FAILED,
 			"image import: \"%s\" is not the name of an image: write NAME[:TAG]",
 			source.name);
+	if (missing && !source.name)
+		return cmd_usage("image import", "--policy missing needs --name");
 	(void)snprintf(title, sizeof title, "image import %s", source.path);
 	source.title = title;
-	if (image_open(&store, &err) < 0)
-		return cmd_fail(CMD_FAILED, "image import: %s", err.text);
-	return image_take_in(&store, &source);
+	c = import(&source, missing);
+	/* Also when it was there: who reads the configuration anew may have failed the last time. */
+	return c == CMD_OK && reload ? image_reload() : c;
 }

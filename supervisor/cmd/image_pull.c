@@ -121,21 +121,8 @@ static int prepare(struct pull *p, struct err *err)
 
 static int same_tell(const struct pull *p)
 {
-	if (p->source.json)
-		show_json(json_pack("{s:s,s:[{s:s}],s:b}", "id", p->there.id, "names", "name",
-			p->ref, "same", 1));
-	else if (!p->source.quiet)
-		printf("%s: %.12s, as before\n", p->ref, p->there.id);
+	image_same_tell(p->ref, p->there.id, &p->source);
 	return CMD_OK;
-}
-
-/* As the verb of that name does. */
-static int reload(void)
-{
-	char *argv[] = { (char *)(uintptr_t) "berth reload", NULL };
-
-	optind = 1;
-	return cmd_reload(1, argv);
 }
 
 static int take_in(struct pull *p)
@@ -156,7 +143,7 @@ static int take_in(struct pull *p)
 	/* What could not be taken in is not better the next time. */
 	store_tmp_remove(&store, p->dir);
 	store_close(&store);
-	return !is_same && code == CMD_OK && p->reload ? reload() : code;
+	return !is_same && code == CMD_OK && p->reload ? image_reload() : code;
 }
 
 /* Of a registry that was not even reached there is nothing to go on with. */

@@ -35,6 +35,30 @@ static int note(struct supervisor *sv)
 	return file_replace_at(sv->run_fd, "images", text, size, 0600, 0);
 }
 
+static bool is_used(const struct unit_set *set, const char *ref)
+{
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct container_spec *spec = set->units[i].spec;
+
+		if (spec && spec->root.archive && strcmp(spec->root.archive, ref) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What was imported from a file has a name for one content of it, which no unit may ask for any more. */
+static int archives_forget(const struct supervisor *sv, const struct store *store, struct err *err)
+{
+	struct store_names names = { 0 };
+	int r = store_names_read(store, &names, err);
+
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		if (store_of_archive(names.v[i].ref) && !is_used(sv->set, names.v[i].ref))
+			r = store_name_remove(store, names.v[i].ref, err);
+	store_names_done(&names);
+	return r;
+}
+
 /* In a process of its own: as long as it takes, at idle priority. */
 static int sweep(const void *data, struct err *err)
 {
@@ -47,6 +71,8 @@ static int sweep(const void *data, struct err *err)
 	/* Somebody else writes, and has swept; or nobody can. */
 	if (r == -EBUSY || r == -EROFS)
 		return 0;
+	if (r == 0)
+		r = archives_forget(sv, &store, err);
 	if (r == 0)
 		r = store_pins_read(sv->env.run_dir, &pins, err);
 	if (r == 0)

@@ -367,7 +367,8 @@ static void begin_all(struct supervisor *sv)
 		} else if (s->needed) {
 			begin_one(s);
 		} else {
-			idle += !s->by_hand;
+			/* An image that is there is not waited for. */
+			idle += !s->by_hand && service_unit(s)->kind != UNIT_IMAGE;
 			/* Asked to stop when we died, or not needed any more. */
 			service_stop_queue(s);
 		}

@@ -168,6 +168,75 @@ box() {
 	has registry.invalid/x/box
 }
 
+@test "Pull= is a .image of the container's own" {
+	unit web.container <<-EOT
+		[Container]
+		Image=registry.invalid/x/moving
+		Pull=missing
+		Retry=1
+		Network=none
+		StopSignal=SIGKILL
+		[Install]
+		WantedBy=default.target
+	EOT
+	run -0 berth check
+	start_supervise
+	wait_for ready web 20
+	stop_supervise
+	before=$(requests)
+	# missing: what is there is not asked for, nor is anything started for it.
+	start_supervise
+	wait_for ready web
+	in_state inactive web.image
+	stop_supervise
+	[ "$(requests)" = "$before" ]
+	# newer: it is asked for at each start, and what is new is what runs.
+	sed -i s/Pull=missing/Pull=newer/ "$UNITS/web.container"
+	touch "$BATS_TEST_TMPDIR/moved"
+	start_supervise
+	wait_for 'done' web.image 20
+	wait_for ready web 20
+	inside_root web test -e /two
+	stop_supervise
+	kill "$REGISTRY"
+	wait_until 5 gone "$REGISTRY"
+	start_supervise
+	wait_for ready web 30
+	# never, which is what it is without the key.
+	sed -i s/Pull=newer/Pull=never/ "$UNITS/web.container"
+	run -0 berth check
+	sed -i s/moving/other/ "$UNITS/web.container"
+	run -1 berth check
+	has "registry.invalid/x/other:latest was not found"
+}
+inside_root() {
+	local pid
+	pid=$(pid_of "$1")
+	shift
+	nsenter -t "$pid" -m -r "$@"
+}
+
+@test "Pull= where it cannot be" {
+	box box:1
+	sed -i '2a Pull=always' "$UNITS/web.container"
+	run -1 berth check
+	has "box.image says by Policy= when it is pulled"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cp "$O/berth" "$O/berth-worker" "$BATS_TEST_TMPDIR/bin/"
+	# shellcheck disable=SC2030 # for this test
+	BERTH=$BATS_TEST_TMPDIR/bin/berth
+	rm "$UNITS/box.image"
+	sed -i s/box.image/box/ "$UNITS/web.container"
+	run -0 berth check
+	has "this machine will not pull docker.io/library/box:latest: berth-fetch is neither"
+	# Nobody asks for it.
+	sed -i s/Pull=always/Pull=never/ "$UNITS/web.container"
+	run -0 berth image import --name box "$ROOTS/busybox"
+	sed -i '2a Exec=true' "$UNITS/web.container"
+	run -0 berth check
+	[[ "$output" != *berth-fetch* ]]
+}
+
 @test "what is there needs no network" {
 	run -0 pull registry.invalid/x/box:1
 	kill "$REGISTRY"

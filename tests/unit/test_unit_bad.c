@@ -74,10 +74,6 @@ static const struct bad rows[] = {
 		{ { "web.container", "[Container]\nImage=web:2\n" },
 			{ "state/store/names/localhost+web:2", STORE_NAME },
 			{ "state/store/images/" STORE_ID "/layers", "x\n" } } },
-	{ "@/web.container:2: Image: @/images/web is no root file system, it has an image in it: "
-	  "berth image import --name localhost/web:latest @/images/web\n",
-		{ { "web.container", "[Container]\nImage=web\n" },
-			{ "images/web/oci-layout", "{}" } } },
 	{ "@/web.container:4: RootSize: the size of a directory on the disk cannot be limited: "
 	  "remove it, or write Persist=boot\n",
 		{ { "web.container",

@@ -128,6 +128,73 @@ static void test_image_path(void **state)
 	unit_dir_close(&dir);
 }
 
+static void argv_is(const struct unit *unit, const char *expected)
+{
+	const struct strv *argv = &unit->spec->process.argv;
+	char text[1000] = "";
+	struct strbuf buf = STRBUF(text);
+
+	for (size_t i = 0; i < argv->n; i++)
+		strbuf_add(&buf, "%s%s", i ? " " : "", argv->v[i]);
+	if (!strstr(text, expected))
+		fail_msg("no \"%s\" in: %s", expected, text);
+}
+
+/* One by its place, and one of ImagePath=: each has a unit that imports it, and waits for that. */
+static void test_image_archive(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web, *db;
+	char name[128];
+
+	(void)state;
+	LOAD(&dir, { "site/oci-layout", "{}" }, { "site/index.json", "{}" },
+		{ "images/db:1/oci-layout", "{}" }, { "images/db:1/index.json", "{}" },
+		{ "web.container", "[Container]\nImage=oci:./site:v1\n" },
+		{ "db.container", "[Container]\nImage=db:1\n" });
+	web = find(&dir, "web.container");
+	db = find(&dir, "db.container");
+	assert_int_equal(web->spec->root.kind, ROOT_NONE);
+	assert_true(str_starts(web->spec->root.archive, "localhost/archive/site:"));
+	assert_int_equal(web->requires.n, 1);
+	assert_ptr_equal(&dir.set.units[web->requires.v[0]], find(&dir, "web.image"));
+	argv_is(find(&dir, "web.image"), "berth image import --reload --config ");
+	argv_is(find(&dir, "web.image"), " --ref v1 /tmp/");
+	argv_is(find(&dir, "db.image"), "/images/db:1");
+	assert_string_equal(db->spec->root.image, "localhost/db:1");
+	(void)snprintf(name, sizeof name, "%s", web->spec->root.archive);
+
+	/* The content decides, and which one of it. */
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_string_equal(find(&dir, "web.container")->spec->root.archive, name);
+	unit_dir_write(&dir, "web.container", "[Container]\nImage=oci:./site:v2\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_string_not_equal(find(&dir, "web.container")->spec->root.archive, name);
+	unit_dir_write(&dir, "web.container", "[Container]\nImage=oci:./site:v1\n");
+	unit_dir_write(&dir, "site/index.json", "{ }");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_string_not_equal(find(&dir, "web.container")->spec->root.archive, name);
+	unit_dir_close(&dir);
+}
+
+/* Pull= is a .image without a file. */
+static void test_image_pull_key(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web;
+
+	(void)state;
+	LOAD(&dir, { "web.container", "[Container]\nImage=web\nPull=newer\nRetry=7\nExec=x\n" },
+		{ "db.container", "[Container]\nRootfs=./root\nPull=never\nExec=x\n" });
+	web = find(&dir, "web.container");
+	assert_string_equal(web->spec->root.image, "docker.io/library/web:latest");
+	assert_int_equal(web->requires.n, 1);
+	argv_is(find(&dir, "web.image"), "berth image pull --reload --config ");
+	argv_is(find(&dir, "web.image"), " --policy newer --retry 7 docker.io/library/web:latest");
+	assert_int_equal(find(&dir, "db.container")->requires.n, 0);
+	unit_dir_close(&dir);
+}
+
 #define STORE_CHAIN "0123456789abcdef0123456789abcdef"
 #define STORE_ID    STORE_CHAIN STORE_CHAIN
 #define OTHER_CHAIN "fedcba9876543210fedcba9876543210"
@@ -604,6 +671,8 @@ int main(void)
 		cmocka_unit_test(test_argv),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_image_path),
+		cmocka_unit_test(test_image_archive),
+		cmocka_unit_test(test_image_pull_key),
 		cmocka_unit_test(test_image_store),
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_mounts),
