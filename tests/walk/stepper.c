@@ -5,6 +5,7 @@
  *   stepper OUT -k K COMMAND…          SIGKILL to COMMAND before its k-th call (0: only counts)
  *   stepper OUT -k K -e ERRNO COMMAND… the k-th call made by COMMAND's children, before they exec,
  *                                      returns -ERRNO instead of happening (0: only counts)
+ *   -o: with -e, the calls of COMMAND itself are meant.
  *   -n: the trigger is the start of COMMAND. Otherwise it is SIGUSR1, which may come again: it counts
  *   anew, and takes K and ERRNO from the file OUT.next when there is one.
  *
@@ -38,6 +39,7 @@ static struct tracee {
 
 static volatile sig_atomic_t armed, triggered, asked;
 static long calls, target, error;
+static bool own;
 static pid_t resident;
 static const char *out_path;
 static char hit[64] = "-";
@@ -152,7 +154,7 @@ static bool is_counted(const struct tracee *t)
 {
 	if (!armed)
 		return false;
-	return error ? t->pid != resident && !t->old : t->pid == resident;
+	return error && !own ? t->pid != resident && !t->old : t->pid == resident;
 }
 
 static void on_call(struct tracee *t)
@@ -247,13 +249,15 @@ int main(int argc, char **argv)
 	struct sigaction act = { .sa_handler = on_signal };
 	int c, status;
 
-	while ((c = getopt(argc, argv, "+k:e:n")) != -1)
+	while ((c = getopt(argc, argv, "+k:e:no")) != -1)
 		if (c == 'k')
 			target = strtol(optarg, NULL, 10);
 		else if (c == 'e')
 			error = strtol(optarg, NULL, 10);
 		else if (c == 'n')
 			armed = 1;
+		else if (c == 'o')
+			own = true;
 		else
 			return 2;
 	if (argc - optind < 2)
