@@ -210,7 +210,7 @@ check: ## install what the tests need, build, run all tests
 soak: ## every point of the walks that `make check` samples (hours), and arm64 in a machine
 	@tests/lib/deps.sh soak
 	@+$(MAKE) --no-print-directory tests
-	@for test in tests/soak/* tests/suite/45-walk tests/suite/46-faults tests/suite/47-power; do \
+	@for test in tests/soak/* tests/suite/45-walk tests/suite/46-faults tests/suite/47-power tests/suite/48-replay; do \
 		WALK_POINTS=all WALK_SECONDS=36000 $$test $(O) || bad=1; \
 	done; [ -z "$$bad" ]
 

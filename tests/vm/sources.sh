@@ -9,18 +9,19 @@ tree=$PWD/build/vm/sources.tree
 rm -rf "$tree"
 mkdir -p "$tree/build/release/tests" "$tree/build/roots/debian" "$tree/packaging" "$tree/modules"
 cp "$O/berth" "$O/berth-worker" "$tree/build/release/"
+[ ! -x "$O/berth-fetch" ] || cp "$O/berth-fetch" "$tree/build/release/"
 for program in probe hang; do
 	[ ! -x "$O/tests/$program" ] || cp "$O/tests/$program" "$tree/build/release/tests/"
 done
 mkdir -p "$tree/tests"
-cp -r tests/lib tests/system tests/vm "$tree/tests/"
+cp -r tests/lib tests/system tests/vm tests/walk "$tree/tests/"
 cp -r packaging examples "$tree/"
 cp -a "$(tests/lib/roots.sh busybox "$O")" "$tree/build/roots/"
 for kernel in oldest newest; do
 	# shellcheck disable=SC2046 # two words
 	set -- $(tests/vm/kernel.sh $kernel)
 	tests/vm/modules.sh "$2" "$tree/modules" overlay bridge veth nf_tables nft_chain_nat nft_nat nft_meta_bridge nft_masq \
-		nft_ct nf_nat nft_redir nft_fib nft_fib_inet erofs loop fuse tun softdog i6300esb \
+		nft_ct nf_nat nft_redir nft_fib nft_fib_inet erofs loop dm_log_writes fuse tun softdog i6300esb \
 		inet_diag tcp_diag udp_diag raw_diag unix_diag macvlan ipvlan 8021q dummy
 done
 rm -f "$image"
