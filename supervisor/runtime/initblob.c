@@ -2,9 +2,6 @@
 
 #include <stdint.h>
 
-#include "supervisor/base/err.h"
-#include "supervisor/base/fd.h"
-#include "supervisor/base/own.h"
 #include "supervisor/base/sealed.h"
 
 /* supervisor/init/blob.S */
@@ -18,13 +15,5 @@ size_t initblob_size(void)
 
 int initblob_open(struct err *err)
 {
-	own_fd writer = sealed_new("berth-init", err);
-	int r;
-
-	if (writer < 0)
-		return writer;
-	r = write_full(writer, berth_init_start, initblob_size());
-	if (r < 0)
-		return err_sys(err, -r, "write berth-init");
-	return sealed_open(writer, "berth-init", err);
+	return sealed_bytes("berth-init", berth_init_start, initblob_size(), err);
 }

@@ -11,6 +11,7 @@ prepare() {
 }
 finish() {
 	stop_supervise
+	memfd_noexec 0 || true
 	for dir in "$STATE" "$MADE/state" "$MADE/run"; do
 		while mountpoint -q "$dir"; do umount -l "$dir"; done
 	done
@@ -326,6 +327,49 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	start_supervise
 	wait_for ready tool
 	[[ "$(exe_of tool)" == "$RUNTIME/bundles/kit-"*/nap ]]
+}
+
+# Of this pid namespace only. It cannot be written where the kernel is older than 6.3.
+memfd_noexec() { echo "$1" 2>/dev/null >/proc/sys/vm/memfd_noexec; }
+
+@test "where nothing may be run from memory, vm.memfd_noexec=2, what must be runs all the same" {
+	need_root_fs busybox
+	memfd_noexec 2 || skip "this kernel has no vm.memfd_noexec"
+	cp "$(command -v sleep)" "$MADE/nap"
+	unit tool.service <<-EOT
+		[Service]
+		ExecStart=nap 1000
+		[X-Berth]
+		Bundle=kit
+		[Install]
+		WantedBy=default.target
+	EOT
+	unit web.container <<-EOT
+		[Container]
+		Image=web
+		Exec=sleep 1000
+		RunInit=yes
+		Network=none
+		[Install]
+		WantedBy=default.target
+	EOT
+	sed -i "s|^RunDir=.*|RunDir=$MADE/run|" "$UNITS/berth.conf"
+	mkdir "$MADE/run"
+	"$PACKER" --config "$UNITS" pack --bundle "kit=$MADE/nap" --image "web=$ROOTS/busybox" -o "$FILE"
+	BERTH=$FILE
+	mount --bind "$STATE" "$STATE"
+	mount -o remount,bind,noexec "$STATE"
+	mount -t tmpfs -o noexec tmpfs "$MADE/run"
+	start_supervise
+	wait_for ready tool
+	wait_for ready web
+	[ "$(exe_of tool)" = /nap ]
+	[ "$(berth exec web cat /proc/1/comm)" = berth-init ]
+	# Nobody changes it, who is root in there either.
+	run -1 berth exec web sh -c ': >/proc/1/exe'
+	has 'Read-only file system'
+	stop_supervise
+	umount "$MADE/run"/img/* 2>/dev/null || true
 }
 
 @test "a disk that is too small for a bundle is left as it was, and RunDir= serves" {
