@@ -12,17 +12,28 @@ enum { STACK_SIZE = 256 * 1024 };
 
 /* ---- the ring: the side that fills it ----------------------------------------------------------- */
 
-/* The next free chunk, or NULL when the other side has given up. */
+static uint8_t *slot(const struct stream *stream, uint64_t chunk)
+{
+	return stream->chunks + chunk % STREAM_CHUNKS * STREAM_CHUNK;
+}
+
+static bool is_full(const struct stream *stream)
+{
+	uint64_t done = stream->hashed < stream->read ? stream->hashed : stream->read;
+
+	return stream->put - done == STREAM_CHUNKS;
+}
+
+/* A free slot, or NULL when the other side has given up. */
 static uint8_t *chunk_wait(struct stream *stream)
 {
 	uint8_t *chunk = NULL;
 
 	(void)pthread_mutex_lock(&stream->lock);
-	while (stream->filled == STREAM_CHUNKS && !stream->given_up)
-		(void)pthread_cond_wait(&stream->changed, &stream->lock);
+	while (is_full(stream) && !stream->given_up)
+		(void)pthread_cond_wait(&stream->room, &stream->lock);
 	if (!stream->given_up)
-		chunk = stream->chunks +
-			(stream->first + stream->filled) % STREAM_CHUNKS * STREAM_CHUNK;
+		chunk = slot(stream, stream->put);
 	(void)pthread_mutex_unlock(&stream->lock);
 	return chunk;
 }
@@ -30,9 +41,8 @@ static uint8_t *chunk_wait(struct stream *stream)
 static void chunk_put(struct stream *stream, size_t length)
 {
 	(void)pthread_mutex_lock(&stream->lock);
-	stream->lengths[(stream->first + stream->filled) % STREAM_CHUNKS] = length;
-	stream->filled++;
-	(void)pthread_cond_signal(&stream->changed);
+	stream->lengths[stream->put++ % STREAM_CHUNKS] = length;
+	(void)pthread_cond_broadcast(&stream->more);
 	(void)pthread_mutex_unlock(&stream->lock);
 }
 
@@ -233,7 +243,7 @@ static int unpack_all(struct stream *stream)
 	return copy_plain(stream);
 }
 
-static void *thread_run(void *arg)
+static void *unpack_run(void *arg)
 {
 	struct stream *stream = arg;
 	int r = unpack_all(stream);
@@ -242,14 +252,73 @@ static void *thread_run(void *arg)
 		(void)err_sys(&stream->err, -r, "unpack it");
 	(void)pthread_mutex_lock(&stream->lock);
 	stream->ended = true;
-	(void)pthread_cond_signal(&stream->changed);
+	(void)pthread_cond_broadcast(&stream->more);
 	(void)pthread_mutex_unlock(&stream->lock);
 	return NULL;
 }
 
-/* ---- the caller's side -------------------------------------------------------------------------- */
+/* ---- the sides that read ------------------------------------------------------------------------ */
 
-static int thread_start(struct stream *stream)
+/* Waits for a chunk after the first `done`; its length, 0 at the end. Needs: the lock. */
+static size_t chunk_next(struct stream *stream, uint64_t done)
+{
+	while (stream->put == done && !stream->ended && !stream->given_up)
+		(void)pthread_cond_wait(&stream->more, &stream->lock);
+	return stream->put == done ? 0 : stream->lengths[done % STREAM_CHUNKS];
+}
+
+static void *hash_run(void *arg)
+{
+	struct stream *stream = arg;
+	size_t n;
+
+	(void)pthread_mutex_lock(&stream->lock);
+	while ((n = chunk_next(stream, stream->hashed)) && !stream->given_up) {
+		const uint8_t *chunk = slot(stream, stream->hashed);
+
+		(void)pthread_mutex_unlock(&stream->lock);
+		sha256_update(&stream->plain, n, chunk);
+		(void)pthread_mutex_lock(&stream->lock);
+		stream->hashed++;
+		(void)pthread_cond_signal(&stream->room);
+	}
+	(void)pthread_mutex_unlock(&stream->lock);
+	return NULL;
+}
+
+ssize_t stream_read(struct stream *stream, const void **ret)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&stream->lock);
+	if (stream->holds) {
+		stream->read++;
+		(void)pthread_cond_signal(&stream->room);
+	}
+	n = chunk_next(stream, stream->read);
+	stream->holds = n > 0;
+	*ret = slot(stream, stream->read);
+	(void)pthread_mutex_unlock(&stream->lock);
+	if (n == 0)
+		return stream->err.code ? -stream->err.code : 0;
+	if (n > stream->limit - stream->unpacked)
+		return -ENOSPC;
+	stream->unpacked += n;
+	return (ssize_t)n;
+}
+
+/* ---- begin and end ------------------------------------------------------------------------------ */
+
+static void give_up(struct stream *stream)
+{
+	(void)pthread_mutex_lock(&stream->lock);
+	stream->given_up = true;
+	(void)pthread_cond_broadcast(&stream->room);
+	(void)pthread_cond_broadcast(&stream->more);
+	(void)pthread_mutex_unlock(&stream->lock);
+}
+
+static int threads_start(struct stream *stream)
 {
 	pthread_attr_t attr;
 	int r = pthread_attr_init(&attr);
@@ -257,7 +326,14 @@ static int thread_start(struct stream *stream)
 	if (r)
 		return r;
 	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
-	r = pthread_create(&stream->thread, &attr, thread_run, stream);
+	r = pthread_create(&stream->hashing, &attr, hash_run, stream);
+	if (r == 0) {
+		r = pthread_create(&stream->unpacking, &attr, unpack_run, stream);
+		if (r) {
+			give_up(stream);
+			(void)pthread_join(stream->hashing, NULL);
+		}
+	}
 	(void)pthread_attr_destroy(&attr);
 	return r;
 }
@@ -268,7 +344,8 @@ static void stream_free(struct stream *stream)
 	free(stream->input);
 	stream->chunks = stream->input = NULL;
 	(void)pthread_mutex_destroy(&stream->lock);
-	(void)pthread_cond_destroy(&stream->changed);
+	(void)pthread_cond_destroy(&stream->room);
+	(void)pthread_cond_destroy(&stream->more);
 }
 
 int stream_open(struct stream *stream, const struct blob *blob, uint64_t limit, struct err *err)
@@ -284,54 +361,18 @@ int stream_open(struct stream *stream, const struct blob *blob, uint64_t limit, 
 	sha256_init(&stream->packed);
 	sha256_init(&stream->plain);
 	(void)pthread_mutex_init(&stream->lock, NULL);
-	(void)pthread_cond_init(&stream->changed, NULL);
-	r = stream->chunks && stream->input ? thread_start(stream) : ENOMEM;
+	(void)pthread_cond_init(&stream->room, NULL);
+	(void)pthread_cond_init(&stream->more, NULL);
+	r = stream->chunks && stream->input ? threads_start(stream) : ENOMEM;
 	if (r)
 		stream_free(stream);
 	return r ? err_sys(err, r, "begin to unpack") : 0;
 }
 
-/* The chunk that was given out goes back into the ring. */
-static void chunk_return(struct stream *stream)
+static void threads_join(struct stream *stream)
 {
-	if (!stream->holds)
-		return;
-	stream->first = (stream->first + 1) % STREAM_CHUNKS;
-	stream->filled--;
-	stream->holds = false;
-	(void)pthread_cond_signal(&stream->changed);
-}
-
-ssize_t stream_read(struct stream *stream, const void **ret)
-{
-	size_t n = 0;
-
-	(void)pthread_mutex_lock(&stream->lock);
-	chunk_return(stream);
-	while (!stream->filled && !stream->ended)
-		(void)pthread_cond_wait(&stream->changed, &stream->lock);
-	if (stream->filled) {
-		n = stream->lengths[stream->first];
-		*ret = stream->chunks + stream->first * STREAM_CHUNK;
-		stream->holds = true;
-	}
-	(void)pthread_mutex_unlock(&stream->lock);
-	if (n == 0)
-		return stream->err.code ? -stream->err.code : 0;
-	if (n > stream->limit - stream->unpacked)
-		return -ENOSPC;
-	stream->unpacked += n;
-	sha256_update(&stream->plain, n, *ret);
-	return (ssize_t)n;
-}
-
-static void thread_join(struct stream *stream)
-{
-	(void)pthread_mutex_lock(&stream->lock);
-	stream->given_up = true;
-	(void)pthread_cond_signal(&stream->changed);
-	(void)pthread_mutex_unlock(&stream->lock);
-	(void)pthread_join(stream->thread, NULL);
+	(void)pthread_join(stream->unpacking, NULL);
+	(void)pthread_join(stream->hashing, NULL);
 }
 
 int stream_finish(struct stream *stream, uint8_t ret_packed[SHA256_DIGEST_SIZE],
@@ -342,7 +383,9 @@ int stream_finish(struct stream *stream, uint8_t ret_packed[SHA256_DIGEST_SIZE],
 
 	while ((n = stream_read(stream, &rest)) > 0)
 		continue;
-	thread_join(stream);
+	if (n < 0)
+		give_up(stream);
+	threads_join(stream);
 	if (stream->err.code)
 		n = err_set(err, stream->err.code, "%s", stream->err.text);
 	else if (n < 0)
@@ -355,7 +398,8 @@ int stream_finish(struct stream *stream, uint8_t ret_packed[SHA256_DIGEST_SIZE],
 
 void stream_drop(struct stream *stream, struct err *err)
 {
-	thread_join(stream);
+	give_up(stream);
+	threads_join(stream);
 	if (stream->err.code)
 		(void)err_set(err, stream->err.code, "%s", stream->err.text);
 	stream_free(stream);

@@ -1,6 +1,6 @@
 /*
- * A blob, unpacked on the way: one thread reads and unpacks, the caller takes what comes out of a ring
- * of fixed size. Both sides are hashed.
+ * A blob, unpacked on the way: one thread reads, hashes and unpacks, a second one hashes what comes out,
+ * and the caller takes it at the same time, all from one ring of fixed size.
  */
 #ifndef BERTH_IMAGES_WORKER_STREAM_H
 #define BERTH_IMAGES_WORKER_STREAM_H
@@ -15,33 +15,36 @@
 #include "images/worker/blob.h"
 #include "supervisor/base/err.h"
 
-enum { STREAM_CHUNK = 256 * 1024, STREAM_CHUNKS = 4, STREAM_INPUT = 128 * 1024 };
+enum { STREAM_CHUNK = 256 * 1024, STREAM_CHUNKS = 8, STREAM_INPUT = 128 * 1024 };
 
 struct stream {
 	struct blob blob;
 	uint64_t limit;  /* unpacked bytes that may come at most */
 	uint64_t window; /* bytes that zstd may look back; 0: any. Set by the caller */
 
-	/* The thread's own until it is joined. */
-	pthread_t thread;
+	/* The unpacking thread's own until it is joined. */
+	pthread_t unpacking;
 	uint64_t taken; /* of the blob */
 	struct sha256_ctx packed;
 	uint8_t *input;
 	struct err err;
 
-	/* The ring: what is in it belongs to the caller's side, the rest to the thread. */
+	/* The hashing thread's own until it is joined. */
+	pthread_t hashing;
+	struct sha256_ctx plain;
+
+	/* The ring: chunk i is in slot i % STREAM_CHUNKS, and its slot is free once both have read it. */
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t room, more;
 	uint8_t *chunks;
 	size_t lengths[STREAM_CHUNKS];
-	size_t first, filled;
-	bool ended; /* the thread puts nothing more in */
+	uint64_t put, hashed, read; /* chunks so far: unpacked, and done with by each reader */
+	bool ended;                 /* nothing more is put in */
 	bool given_up;
 
 	/* The caller's. */
-	bool holds; /* the first chunk was given out */
+	bool holds; /* chunk `read` was given out */
 	uint64_t unpacked;
-	struct sha256_ctx plain;
 };
 
 /*
