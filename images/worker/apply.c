@@ -190,20 +190,27 @@ static int leaf_remove(struct apply *apply, mode_t *ret_was, struct err *err)
 
 /*
  * Length, owner, mode, in this order, once the content is there and before attributes: a change of
- * length or owner clears set-uid and capabilities.
+ * length or owner clears set-uid and capabilities. Most files are born with all three as they shall be;
+ * set-uid and set-gid are never born.
  */
 static int dress(struct apply *apply, struct err *err)
 {
+	const struct apply_entry *now = &apply->now;
 	int fd = apply->file;
+	struct stat st;
 
 	if (apply->dressed)
 		return 0;
 	apply->dressed = true;
-	if (apply->now.type == S_IFREG && ftruncate(fd, apply->now.size) < 0)
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, errno, "look at it");
+	apply->ino = st.st_ino;
+	if (now->type == S_IFREG && st.st_size != now->size && ftruncate(fd, now->size) < 0)
 		return err_sys(err, errno, "set the length");
-	if (apply->owner && fchown(fd, apply->now.uid, apply->now.gid) < 0)
+	if (apply->owner && (st.st_uid != now->uid || st.st_gid != now->gid) &&
+		fchown(fd, now->uid, now->gid) < 0)
 		return err_sys(err, errno, "set the owner");
-	if (fchmod(fd, apply->now.mode & 07777) < 0)
+	if ((st.st_mode & 07777) != (now->mode & 07777) && fchmod(fd, now->mode & 07777) < 0)
 		return err_sys(err, errno, "set the mode");
 	return 0;
 }
@@ -219,11 +226,13 @@ static int dir_replaced(struct apply *apply, struct err *err)
 static int make_dir(struct apply *apply, struct err *err)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+	/* What comes goes into it, until the end. */
+	const mode_t mode = (apply->now.mode & 01777) | 0700;
 	const char *leaf = leaf_of(apply->path);
 	mode_t was = 0;
 	int r = 0;
 
-	if (mkdirat(apply->parent_fd, leaf, 0700) < 0 && errno != EEXIST)
+	if (mkdirat(apply->parent_fd, leaf, mode) < 0 && errno != EEXIST)
 		return err_sys(err, errno, "mkdir");
 	apply->file = path_open_beneath(apply->parent_fd, leaf, flags, 0);
 	if (apply->file >= 0)
@@ -231,7 +240,7 @@ static int make_dir(struct apply *apply, struct err *err)
 	r = leaf_remove(apply, &was, err);
 	if (r < 0)
 		return r;
-	if (mkdirat(apply->parent_fd, leaf, 0700) < 0)
+	if (mkdirat(apply->parent_fd, leaf, mode) < 0)
 		return err_sys(err, errno, "mkdir");
 	apply->file = path_open_beneath(apply->parent_fd, leaf, flags, 0);
 	if (apply->file < 0)
@@ -275,7 +284,7 @@ static int make_file(struct apply *apply, struct err *err)
 	if (apply->sums)
 		sha256_init(&apply->sum);
 	apply->file = openat(apply->parent_fd, leaf_of(apply->path),
-		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, apply->now.mode & 01777);
 	r = made(apply->file, "create it", err);
 	return r < 0 ? r : 1;
 }
@@ -437,6 +446,7 @@ int apply_begin(struct apply *apply, const struct apply_entry *entry, struct err
 
 	apply->now = *entry;
 	apply->dressed = false;
+	apply->bare = true;
 	r = path_take(apply, entry->path, err);
 	if (r < 0)
 		return r;
@@ -540,6 +550,7 @@ int apply_xattr(struct apply *apply, const char *name, const void *value, size_t
 	r = dress(apply, err);
 	if (r < 0)
 		return r;
+	apply->bare = false;
 	if (fsetxattr(apply->file, name, value, n, 0) == 0)
 		return 0;
 	/* tmpfs has user.* since 6.6; who is not root may not give capabilities. */
@@ -551,13 +562,12 @@ int apply_xattr(struct apply *apply, const char *name, const void *value, size_t
 /* The content's digest, where it came in one piece. */
 static void sum_keep(struct apply *apply)
 {
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	struct stat st;
+	struct tree_sum sum = { .ino = apply->ino, .bare = apply->bare };
 
-	if (!apply->sums || apply->summed != apply->now.size || fstat(apply->file, &st) < 0)
+	if (!apply->sums || apply->summed != apply->now.size)
 		return;
-	sha256_digest(&apply->sum, sizeof digest, digest);
-	tree_sum_add(apply->sums, st.st_ino, digest);
+	sha256_digest(&apply->sum, sizeof sum.digest, sum.digest);
+	tree_sum_add(apply->sums, &sum);
 }
 
 int apply_end(struct apply *apply, struct err *err)

@@ -45,7 +45,9 @@ struct apply {
 	struct sha256_ctx sum; /* of the file's content so far, ... */
 	int64_t summed;        /* ... which are these bytes; -1: there are gaps */
 	int file;              /* what apply_begin opened for data; -1: takes none */
-	bool dressed;          /* the entry has its owner and mode */
+	bool dressed;          /* the entry has its owner and mode, ... */
+	ino_t ino;             /* ... and this number, ... */
+	bool bare;             /* ... and no attributes */
 	struct apply_entry now;
 	char path[APPLY_PATH_SIZE]; /* of the entry, normalised; "" is the root itself */
 };

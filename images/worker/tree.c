@@ -13,13 +13,8 @@
 #include "images/worker/upper.h"
 #include "supervisor/base/own.h"
 
-/* 40 bytes each; archives with more files than that are read again. */
+/* 48 bytes each; archives with more files than that are read again. */
 enum { SUMS_MAX = 65536, DEPTH_MAX = 512, BLOCK = 128 * 1024, XATTRS_MAX = 64 };
-
-struct tree_sum {
-	ino_t ino;
-	uint8_t digest[SHA256_DIGEST_SIZE];
-};
 
 struct tree_walk {
 	struct tree_sums *sums;
@@ -33,10 +28,8 @@ struct tree_walk {
 
 /* ---- contents that are known -------------------------------------------------------------------- */
 
-void tree_sum_add(struct tree_sums *sums, ino_t ino, const uint8_t digest[SHA256_DIGEST_SIZE])
+void tree_sum_add(struct tree_sums *sums, const struct tree_sum *sum)
 {
-	struct tree_sum *sum;
-
 	if (sums->n == SUMS_MAX)
 		return;
 	if (sums->n == sums->room) {
@@ -48,9 +41,7 @@ void tree_sum_add(struct tree_sums *sums, ino_t ino, const uint8_t digest[SHA256
 		sums->sums = grown;
 		sums->room = room;
 	}
-	sum = &sums->sums[sums->n++];
-	sum->ino = ino;
-	memcpy(sum->digest, digest, sizeof sum->digest);
+	sums->sums[sums->n++] = *sum;
 }
 
 void tree_sums_done(struct tree_sums *sums)
@@ -67,14 +58,13 @@ static int by_ino(const void *a, const void *b)
 	return (x->ino > y->ino) - (x->ino < y->ino);
 }
 
-static const uint8_t *sum_find(const struct tree_sums *sums, ino_t ino)
+static const struct tree_sum *sum_find(const struct tree_sums *sums, ino_t ino)
 {
 	const struct tree_sum key = { .ino = ino };
-	const struct tree_sum *found = NULL;
 
-	if (sums && !sums->stale && sums->n)
-		found = bsearch(&key, sums->sums, sums->n, sizeof key, by_ino);
-	return found ? found->digest : NULL;
+	if (!sums || sums->stale || !sums->n)
+		return NULL;
+	return bsearch(&key, sums->sums, sums->n, sizeof key, by_ino);
 }
 
 /* ---- one record --------------------------------------------------------------------------------- */
@@ -132,21 +122,16 @@ static int put_xattrs(struct sha256_ctx *sha, int fd)
 	return 0;
 }
 
-static int put_content(
-	struct tree_walk *walk, struct sha256_ctx *sha, int fd, const struct stat *st)
+static int put_content(struct tree_walk *walk, struct sha256_ctx *sha, int fd,
+	const struct stat *st, const struct tree_sum *known)
 {
-	const uint8_t *known = sum_find(walk->sums, st->st_ino);
 	uint8_t digest[SHA256_DIGEST_SIZE];
+	int r = known ? 0 : digest_range(fd, 0, (uint64_t)st->st_size, digest, walk->err);
 
+	if (r < 0)
+		return r;
 	put_number(sha, (uint64_t)st->st_size, 8);
-	if (!known) {
-		int r = digest_range(fd, 0, (uint64_t)st->st_size, digest, walk->err);
-
-		if (r < 0)
-			return r;
-		known = digest;
-	}
-	sha256_update(sha, SHA256_DIGEST_SIZE, known);
+	sha256_update(sha, SHA256_DIGEST_SIZE, known ? known->digest : digest);
 	return 0;
 }
 
@@ -173,8 +158,9 @@ static void record_open(struct tree_walk *walk, struct sha256_ctx *sha, const st
 
 static const uint8_t nothing[8 + SHA256_DIGEST_SIZE];
 
-/* A directory or a file, which can be opened. */
-static int record_fd(struct tree_walk *walk, int fd, const struct stat *st)
+/* A directory or a file, by its descriptor; -1 for a file of which all is known. */
+static int record_fd(
+	struct tree_walk *walk, int fd, const struct stat *st, const struct tree_sum *known)
 {
 	struct sha256_ctx sha;
 	int r = 0;
@@ -182,10 +168,10 @@ static int record_fd(struct tree_walk *walk, int fd, const struct stat *st)
 	record_open(walk, &sha, st);
 	put_text(&sha, "");
 	if (S_ISREG(st->st_mode))
-		r = put_content(walk, &sha, fd, st);
+		r = put_content(walk, &sha, fd, st, known);
 	else
 		sha256_update(&sha, sizeof nothing, nothing);
-	if (r == 0) {
+	if (r == 0 && fd >= 0) {
 		r = put_xattrs(&sha, fd);
 		if (r < 0)
 			return err_sys(walk->err, -r, "read the attributes");
@@ -222,6 +208,7 @@ static int walk_dir(struct tree_walk *walk, int fd /* taken */, size_t used, int
 static int walk_name(struct tree_walk *walk, int dir, const char *name, size_t used, int depth)
 {
 	size_t n = strlen(name);
+	const struct tree_sum *known;
 	own_fd fd = -1;
 	struct stat st;
 
@@ -232,7 +219,9 @@ static int walk_name(struct tree_walk *walk, int dir, const char *name, size_t u
 	used += (used > 0) + n;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(walk->err, errno, "look at it");
-	if (S_ISDIR(st.st_mode) || (walk->count && S_ISREG(st.st_mode))) {
+	known = S_ISREG(st.st_mode) ? sum_find(walk->sums, st.st_ino) : NULL;
+	if (S_ISDIR(st.st_mode) ||
+		(walk->count && S_ISREG(st.st_mode) && !(known && known->bare))) {
 		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME | O_NONBLOCK);
 		if (fd < 0)
 			return err_sys(walk->err, errno, "open it");
@@ -241,7 +230,8 @@ static int walk_name(struct tree_walk *walk, int dir, const char *name, size_t u
 		return walk_dir(walk, fd_take(&fd), used, depth + 1);
 	if (!walk->count)
 		return 0;
-	return S_ISREG(st.st_mode) ? record_fd(walk, fd, &st) : record_name(walk, dir, name, &st);
+	return S_ISREG(st.st_mode) ? record_fd(walk, fd, &st, known)
+				   : record_name(walk, dir, name, &st);
 }
 
 static int walk_names(struct tree_walk *walk, DIR *names, size_t used, int depth)
@@ -277,7 +267,7 @@ static int walk_dir(struct tree_walk *walk, int fd, size_t used, int depth)
 	else if (fstat(fd, &st) < 0)
 		r = err_sys(walk->err, errno, "look at it");
 	if (r == 0 && walk->count)
-		r = record_fd(walk, fd, &st);
+		r = record_fd(walk, fd, &st, NULL);
 	if (r == 0)
 		r = walk_names(walk, names, used, depth);
 	if (r == 0 && walk->settle) {

@@ -25,7 +25,13 @@
 #include "images/worker/digest.h"
 #include "supervisor/base/err.h"
 
-/* What is known of contents since they were written, so that they need not be read again. */
+/* What is known of a file since it was written, so that it need not be read again. */
+struct tree_sum {
+	ino_t ino;
+	uint8_t digest[SHA256_DIGEST_SIZE]; /* of its content */
+	bool bare;                          /* it has no extended attributes that count */
+};
+
 struct tree_sums {
 	struct tree_sum *sums;
 	size_t n, room;
@@ -38,8 +44,8 @@ struct tree_count {
 	uint8_t digest[SHA256_DIGEST_SIZE];
 };
 
-/* tree_sum_add - remember the content of one file. When there are too many it is forgotten. */
-void tree_sum_add(struct tree_sums *sums, ino_t ino, const uint8_t digest[SHA256_DIGEST_SIZE]);
+/* tree_sum_add - remember one file. When there are too many it is forgotten. */
+void tree_sum_add(struct tree_sums *sums, const struct tree_sum *sum);
 void tree_sums_done(struct tree_sums *sums);
 
 /*

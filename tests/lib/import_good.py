@@ -207,6 +207,7 @@ def attributes(p):
     one = [entry("big", data=b"1", uid=(1 << 31) + 5, gid=(1 << 32) - 3),
            entry("su", data=b"s", mode=0o4755, uid=1), entry("sg", data=b"s", mode=0o2711, gid=9),
            entry("tmp", DIR, mode=0o1777), entry("sgd", DIR, mode=0o2750, gid=5),
+           entry("sgd/mine", data=b"m", gid=0), entry("sgd/made", DIR, mode=0o755), entry("sgd/born", data=b"b", gid=5),
            entry("none", data=b"n", mode=0), entry("wide", data=b"w", mode=0o7777),
            entry(long, data=b"long"), entry("f\u00fc\u2603", data=b"name"),
            entry("to", SYM, link="t" * 1000), entry("a b\tc\\d", data=b"odd"),
