@@ -144,6 +144,24 @@ static void config_file(struct build *b, struct part *part)
 	part->spec->config_path = draft->config_path;
 }
 
+/* The DHCP client, where one is packed: found by its PATH, behind which the host's own is. */
+static void bundle_client(struct build *b, struct program_spec *program)
+{
+	char text[700];
+	struct strbuf tried = STRBUF(text);
+	struct program_spec found = { .bundle = "udhcpc", .file = "udhcpc" };
+	bool has_file = false;
+
+	if (!bundle_in_dirs(b, b->bundle_dirs, &found, &tried) &&
+		!bundle_in_payload(b, &found, &has_file) &&
+		!bundle_in_dirs(b, &b->set->conf.bundle_path, &found, &tried))
+		return;
+	if (found.dir ? access(build_text(b, "%s/udhcpc", found.dir), X_OK) < 0 : !has_file)
+		found.file = "busybox";
+	found.verify_always = b->set->conf.verify == VERIFY_ALWAYS;
+	*program = found;
+}
+
 void pass_bundle(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -154,6 +172,8 @@ void pass_bundle(struct build *b, uint32_t unit)
 		DRAFT_SET(draft->exec_start) ? draft->exec_start.at : draft->bundle.at;
 
 	config_file(b, part);
+	if (draft->leases)
+		bundle_client(b, program);
 	if (!part->spec->native || part->spec->filesystem || part->spec->own_program ||
 		argv->n == 0)
 		return;

@@ -302,7 +302,8 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	conf->default_caps_none = draft->default_capabilities.v == 1;
 	conf->watchdog = draft->watchdog.v;
 	conf->shutdown_max = DRAFT_SET(draft->shutdown_max) ? draft->shutdown_max.v : SECONDS(90);
-	if (conf_mirrors(set, &draft->registry_mirrors) < 0 ||
+	if (conf_uplinks(set, &draft->uplinks) < 0 ||
+		conf_mirrors(set, &draft->registry_mirrors) < 0 ||
 		conf_update_keys(set, &draft->update_keys) < 0)
 		return -ENOMEM;
 	if (conf_path(set, "ImagePath", &draft->image_path, &conf->image_path) < 0)
@@ -363,8 +364,37 @@ static int load_units(struct load *load)
 	return r;
 }
 
-int draft_set_load(
-	struct unit_set *set, const char *config_dir, struct draft_set *ret, struct err *err)
+/* The clients of the uplinks, which may have drop-ins as any unit. */
+static int load_uplinks(struct load *load)
+{
+	const struct supervisor_conf *conf = &load->set->conf;
+	int r = 0;
+
+	for (size_t i = 0; i < conf->nuplinks && r >= 0; i++) {
+		struct unit_draft unit = { 0 };
+		struct parse parse = {
+			.set = load->set, .arena = &load->drafts->arena, .unit = &unit
+		};
+		const char *stem;
+		bool empty;
+
+		if (!conf->uplinks[i].dhcp)
+			continue;
+		r = uplink_draft(load->set, load->drafts, &conf->uplinks[i], &unit, &stem);
+		if (r >= 0)
+			r = name_unit(&load->set->arena, &unit, stem);
+		if (r >= 0)
+			r = files_dropins(load->set, &load->index, unit.id, &unit.dropins);
+		for (size_t k = 0; k < unit.dropins.n && r >= 0; k++)
+			r = read_into(&parse, unit.dropins.v[k], &empty);
+		if (r >= 0)
+			r = add_draft(load, &unit);
+	}
+	return r;
+}
+
+int draft_set_load(struct unit_set *set, const char *config_dir, const char *ip,
+	struct draft_set *ret, struct err *err)
 {
 	struct draft_set drafts = { 0 };
 	struct load load = { .set = set, .drafts = &drafts, .err = err };
@@ -373,6 +403,10 @@ int draft_set_load(
 	if (r < 0)
 		return r;
 	r = load_conf(&load);
+	if (r >= 0 && ip)
+		r = conf_uplinks_kernel(set, ip);
+	if (r >= 0)
+		r = load_uplinks(&load);
 	if (r >= 0)
 		r = load_units(&load);
 	if (r < 0) {

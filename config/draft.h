@@ -223,6 +223,8 @@ struct unit_draft {
 	struct draft_str probe;       /* "unix:/PATH", "tcp:ADDRESS:PORT" */
 	struct draft_time probe_interval;
 	struct draft_list prefer_host; /* "yes", "unix:/PATH", or the path of a program */
+
+	bool leases; /* berth's own: the DHCP client of an uplink */
 };
 
 struct draft_set {
@@ -231,19 +233,29 @@ struct draft_set {
 	size_t n;
 };
 
+/* uplink.c: Uplink= of berth.conf. 0 or -ENOMEM; what is wrong is a problem. */
+int conf_uplinks(struct unit_set *set, const struct draft_list *lines);
+/* The unit that asks a DHCP server for the addresses of an uplink, but for its names and drop-ins; and
+ * its stem. 0 or -ENOMEM. */
+int uplink_draft(struct unit_set *set, struct draft_set *drafts, const struct uplink *uplink,
+	struct unit_draft *ret, const char **ret_stem);
+/* The same of the kernel's "ip=…" words (what follows the "="), where no Uplink= is written. What is
+ * wrong is a warning: the machine must boot. */
+int conf_uplinks_kernel(struct unit_set *set, const char *words);
+
 /* Finds all files, reads berth.conf and its drop-ins alone: set->conf and its problems. */
 int conf_load(struct unit_set *set, const char *config_dir, struct err *err);
 
 /*
  * draft_set_load - find, read and parse every file of the configuration
  *
- * Needs: `set` zeroed; its arena, conf and problems are filled here.
+ * Needs: `set` zeroed; its arena, conf and problems are filled here. ip: as for unit_set_load_boot.
  * Gives: set->conf complete (defaults included) and the drafts, also when some lines were wrong:
  *        then set->nerrors > 0, and the value in question is not set.
  * Blocks: on the disk. Fails: -ENOMEM, or `config_dir` cannot be read at all.
  */
-int draft_set_load(
-	struct unit_set *set, const char *config_dir, struct draft_set *ret, struct err *err);
+int draft_set_load(struct unit_set *set, const char *config_dir, const char *ip,
+	struct draft_set *ret, struct err *err);
 void draft_set_done(struct draft_set *drafts);
 
 #endif

@@ -558,6 +558,11 @@ const struct key keys_served[] = {
 		"REGISTRY URL: ask there before the registry itself, in the order of the lines: "
 		"docker.io http://mirror.lan:5000. A directory of files behind any web server "
 		"will do: below the URL, v2/NAME/manifests/TAG and v2/NAME/blobs/DIGEST."),
+	CONF("Uplink", lines, uplinks,
+		"LINK [dhcp] [ADDRESS/LENGTH[,GATEWAY]] [dns=ADDRESS[,ADDRESS]] [mtu=BYTES]: set "
+		"up this link of the host. Further lines of one link add to it, of IPv4 and IPv6; "
+		"LINK alone is brought up. For machines where nobody else does that: see "
+		"berth(8), UPLINKS."),
 	CONF("Verify", choice, verify,
 		"When the digest of an image in an appliance file is compared: once, before the "
 		"image "

@@ -76,6 +76,7 @@ struct conf_draft {
 	struct draft_choice log_level;
 	struct draft_bytes image_memory;
 	struct draft_list image_path, bundle_path, registry_mirrors; /* words, split at ":" later */
+	struct draft_list uplinks;                                   /* "LINK WORD…" each */
 	struct draft_list update_keys;
 	struct draft_choice default_restart;
 	struct draft_choice default_capabilities; /* 1: none */

@@ -30,6 +30,14 @@ static const char *owner_of(const struct build *b, uint32_t unit, const char *na
 	return NULL;
 }
 
+static bool is_uplink(const struct build *b, const char *name)
+{
+	for (size_t i = 0; i < b->set->conf.nuplinks; i++)
+		if (strcmp(b->set->conf.uplinks[i].link.name, name) == 0)
+			return true;
+	return false;
+}
+
 static void unit_devices(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
@@ -51,6 +59,11 @@ static void unit_devices(struct build *b, uint32_t unit)
 				"Device: \"%s\" is not LINK or LINK:NAME: names have at most 15 "
 				"characters, no / : or blank",
 				list->v[i].text);
+		else if (is_uplink(b, device.name))
+			ERROR_AT(b, list->v[i].at,
+				"Device: %s is the host's own, by Uplink= of berth.conf: remove it "
+				"in one of them",
+				device.name);
 		else if (owner)
 			ERROR_AT(b, list->v[i].at,
 				"Device: %s is used by %s too: a link can be lent only once",

@@ -138,6 +138,14 @@ static void after_add(struct build *b, uint32_t from, uint32_t to, struct origin
 	BUILD_PUSH(b, part->after, part->nafter, { .to = to, .at = at });
 }
 
+/* network-online.target: where berth itself brings the network, it is online when that is done. */
+static void after_uplinks(struct build *b, uint32_t from, struct origin at)
+{
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		if (i != from && b->parts[i].draft && b->parts[i].draft->leases)
+			after_add(b, from, i, at);
+}
+
 static void graph_after(struct build *b, uint32_t i)
 {
 	const struct unit_draft *draft = b->parts[i].draft;
@@ -148,6 +156,8 @@ static void graph_after(struct build *b, uint32_t i)
 
 		if (other != UNIT_NONE && runs(&b->set->units[other]))
 			after_add(b, i, other, draft->after.v[k].at);
+		else if (inert && strcmp(draft->after.v[k].text, "network-online.target") == 0)
+			after_uplinks(b, i, draft->after.v[k].at);
 	}
 	for (size_t k = 0; k < draft->before.n; k++) {
 		uint32_t other = unit_resolve(b, "Before", &draft->before.v[k], &inert);
@@ -313,6 +323,8 @@ void pass_graph(struct build *b)
 		graph_shared(b, i);
 		graph_filesystems(b, i);
 		graph_image(b, i);
+		if (set->units[i].kind == UNIT_IMAGE)
+			after_uplinks(b, i, build_unit_at(b, i));
 	}
 	graph_cycles(b);
 	for (uint32_t i = 0; i < set->nunits; i++)

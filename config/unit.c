@@ -73,6 +73,7 @@ static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *dra
 		return;
 	}
 	unit->spec = part->spec;
+	part->spec->own_program = draft->leases;
 	part->spec->native = draft->kind != UNIT_CONTAINER;
 	part->spec->name = DRAFT_SET(draft->container_name) ? draft->container_name.v : unit->stem;
 	part->spec->hostname = "";
@@ -191,13 +192,8 @@ int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err 
 	return 0;
 }
 
-int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
-{
-	return unit_set_load_with(set, config_dir, NULL, NULL, err);
-}
-
-int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
-	const struct strv *bundle_dirs, struct err *err)
+static int load(struct unit_set *set, const char *config_dir, const char *ip,
+	const struct strv *image_dirs, const struct strv *bundle_dirs, struct err *err)
 {
 	struct unit_set loaded = { 0 };
 	struct draft_set drafts = { 0 };
@@ -210,7 +206,7 @@ int unit_set_load_with(struct unit_set *set, const char *config_dir, const struc
 
 	config_dir = path_from_cwd(config_dir, absolute, sizeof absolute);
 	b.config_dir = config_dir;
-	r = draft_set_load(&loaded, config_dir, &drafts, err);
+	r = draft_set_load(&loaded, config_dir, ip, &drafts, err);
 	if (r == 0) {
 		(void)snprintf(loaded.instance, sizeof loaded.instance, "%016llx",
 			str_hash(loaded.conf.state_dir));
@@ -226,6 +222,23 @@ int unit_set_load_with(struct unit_set *set, const char *config_dir, const struc
 	}
 	*set = loaded;
 	return 0;
+}
+
+int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
+{
+	return load(set, config_dir, NULL, NULL, NULL, err);
+}
+
+int unit_set_load_boot(
+	struct unit_set *set, const char *config_dir, const char *ip, struct err *err)
+{
+	return load(set, config_dir, ip, NULL, NULL, err);
+}
+
+int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
+	const struct strv *bundle_dirs, struct err *err)
+{
+	return load(set, config_dir, NULL, image_dirs, bundle_dirs, err);
 }
 
 void unit_set_done(struct unit_set *set)

@@ -95,6 +95,13 @@ struct unit {
 	uint64_t around; /* of its ports, names and walls, which change while it goes on */
 };
 
+/* A link of the host that berth sets up. */
+struct uplink {
+	struct net_uplink link;
+	bool dhcp; /* what is not in `link` is leased */
+	struct strv dns;
+};
+
 /* [Supervisor] of berth.conf. */
 struct supervisor_conf {
 	const char *state_dir;        /* /var/lib/berth */
@@ -112,6 +119,8 @@ struct supervisor_conf {
 	enum root_verify verify; /* Verify= */
 	uint64_t watchdog;       /* RuntimeWatchdogSec=, ns; 0: off */
 	uint64_t shutdown_max;   /* ShutdownTimeoutSec=, ns */
+	struct uplink *uplinks;  /* Uplink=, one for each link, in their order */
+	size_t nuplinks;
 };
 
 /* A complaint about the set, for `berth check` and the log. */
@@ -151,6 +160,10 @@ int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
 /* The same, with images and bundles looked up in these directories first: for who packs them. */
 int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
 	const struct strv *bundle_dirs, struct err *err);
+/* The same for process 1: `ip` (NULL: none) has the kernel's ip= words, which stand for Uplink= where
+ * none is written. */
+int unit_set_load_boot(
+	struct unit_set *set, const char *config_dir, const char *ip, struct err *err);
 /* The same of berth.conf alone: set->conf, no unit. */
 int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err *err);
 void unit_set_done(struct unit_set *set);

@@ -344,6 +344,15 @@ void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint8_t
 			4);
 }
 
+void addr_lease(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint32_t lifetime)
+{
+	const struct ifa_cacheinfo times = { .ifa_prefered = lifetime, .ifa_valid = lifetime };
+
+	addr_add(nl, ifindex, addr, addr->prefix);
+	if (lifetime)
+		rtnl_put(nl, IFA_CACHEINFO, &times, sizeof times);
+}
+
 void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr)
 {
 	const struct ifaddrmsg info = {
@@ -359,21 +368,47 @@ void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr)
 	rtnl_allow(nl, ENODEV);
 }
 
-void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway, bool direct)
+static void route_begin(struct rtnl *nl, uint16_t type, int ifindex, const struct net_addr *gateway,
+	unsigned char scope, unsigned rtm_flags)
 {
 	const struct rtmsg info = {
 		.rtm_family = gateway->family,
 		.rtm_table = RT_TABLE_MAIN,
 		.rtm_protocol = RTPROT_STATIC,
-		.rtm_scope = direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+		.rtm_scope = scope,
 		.rtm_type = RTN_UNICAST,
+		.rtm_flags = rtm_flags,
 	};
+	bool adds = type == RTM_NEWROUTE;
 
-	rtnl_begin(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof info,
-		"set the default route through %s", net_addr_print(gateway, false).text);
-	if (!direct)
+	rtnl_begin(nl, type, adds ? NLM_F_CREATE | NLM_F_REPLACE : 0, &info, sizeof info,
+		"%s the default route through %s", adds ? "set" : "remove",
+		net_addr_print(gateway, false).text);
+	if (scope == RT_SCOPE_UNIVERSE)
 		rtnl_put(nl, RTA_GATEWAY, gateway->bytes, addr_size(gateway));
 	rtnl_u32(nl, RTA_OIF, (uint32_t)ifindex);
+}
+
+void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway, bool direct)
+{
+	route_begin(
+		nl, RTM_NEWROUTE, ifindex, gateway, direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, 0);
+}
+
+void route_metric(
+	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric, bool onlink)
+{
+	route_begin(
+		nl, RTM_NEWROUTE, ifindex, gateway, RT_SCOPE_UNIVERSE, onlink ? RTNH_F_ONLINK : 0);
+	rtnl_u32(nl, RTA_PRIORITY, metric);
+}
+
+void route_metric_delete(
+	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric)
+{
+	route_begin(nl, RTM_DELROUTE, ifindex, gateway, RT_SCOPE_UNIVERSE, 0);
+	rtnl_u32(nl, RTA_PRIORITY, metric);
+	rtnl_allow(nl, ESRCH);
 }
 
 void link_alias_mac(const char *alias, uint8_t ret[static 6])

@@ -66,10 +66,18 @@ void link_delete(struct rtnl *nl, int ifindex, const char *ifname);
 
 /* The address with a subnet's prefix; without duplicate address detection. There already: fine. */
 void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint8_t prefix);
+/* The same for so many seconds; 0: for ever. */
+void addr_lease(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint32_t lifetime);
 void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr);
 /* The default route on that link, through the gateway or, where neighbours are not asked for
  * (ipvlan in mode l3), to the link itself; replaces the one there is. */
 void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway, bool direct);
+/* One of several default routes, told apart by their metrics. onlink: the gateway is in no subnet of
+ * ours, and is a neighbour all the same. */
+void route_metric(
+	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric, bool onlink);
+void route_metric_delete(
+	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric);
 
 /* Is a link ours: it carries the alias, or it was born with the MAC address that stands for the
  * alias and we died before we wrote it. */

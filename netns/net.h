@@ -144,6 +144,21 @@ int net_devices_back(int netns_fd, const struct net_device *keep, size_t nkeep, 
 /* Is it the alias of a link of somebody else's that is lent? */
 bool net_is_lent(const char *alias);
 
+/*
+ * net_uplink_apply - a link is up, with these addresses and default routes; idempotent
+ *
+ * What is there already is not touched, nor are addresses and routes that somebody else has set. Those
+ * of `old` (what was applied before; NULL: nothing) that are not in `now` go. In the namespace
+ * `netns_fd`, or (-1) the caller's.
+ * Gives: 1; 0: there is no such link (yet). `ret`: its name.
+ * Blocks: for netlink answers.
+ */
+int net_uplink_apply(int netns_fd, const struct net_uplink *old, const struct net_uplink *now,
+	char ret[static 16], struct err *err);
+
+/* Has any link but lo an IPv4 address for the world? 1, and its name; 0, or -errno. */
+int net_first_address(char ret[static 16], struct err *err);
+
 /* What the links of a namespace carried since they were made, but for lo; errors count as drops. */
 struct net_usage {
 	uint64_t rx_bytes, rx_packets, rx_dropped;

@@ -65,6 +65,19 @@ struct net_device {
 	const char *alias;  /* meanwhile: "berth:INSTANCE:UNIT:device:NAME" */
 };
 
+/* A link of the host that berth itself sets up; also one of a container whose addresses somebody
+ * else leases. */
+struct net_uplink {
+	const char *name; /* "": the first real device that there is */
+	/* Each with the length of its subnet. */
+	const struct net_addr *addrs;
+	size_t naddrs;
+	struct net_addr gateway4, gateway6; /* family 0: no default route */
+	uint32_t metric;                    /* of the default routes: the lower one is taken */
+	uint32_t mtu;                       /* 0: as it is */
+	uint32_t lifetime;                  /* of the addresses, in seconds; 0: they stay */
+};
+
 /* A published port: what arrives at host_addr:host_port goes to addr:port. */
 struct net_port {
 	uint8_t protocol;          /* IPPROTO_TCP or IPPROTO_UDP */

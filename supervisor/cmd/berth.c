@@ -8,12 +8,13 @@
 #include "supervisor/base/near.h"
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/cmd/lease.h"
 
 struct verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *usage; /* what follows the name */
-	const char *help;
+	const char *help;  /* NULL: for berth's own units, and in no list */
 };
 
 static const struct verb verbs[] = {
@@ -71,6 +72,7 @@ static const struct verb verbs[] = {
 	{ "doctor", cmd_doctor, "[--json]", "what this machine can do, and what is missing" },
 	{ "help", cmd_help, "[VERB]", "this list, or one verb's usage" },
 	{ "version", cmd_version, "[--licenses]", "version, and what berth is made with" },
+	{ "lease", cmd_lease, "", NULL },
 };
 
 enum { NVERBS = sizeof verbs / sizeof verbs[0] };
@@ -91,7 +93,7 @@ static const struct verb *verb_near(const char *name)
 	for (size_t i = 0; i < NVERBS; i++) {
 		unsigned d = near_distance(name, verbs[i].name);
 
-		if (d < least && d < strlen(verbs[i].name)) {
+		if (d < least && d < strlen(verbs[i].name) && verbs[i].help) {
 			least = d;
 			near = &verbs[i];
 		}
@@ -116,14 +118,15 @@ int cmd_help(int argc, char **argv)
 	if (argc < 2) {
 		puts("usage: berth [--config DIR] [--run-dir DIR] VERB [OPTION…]\n\nverbs:");
 		for (size_t i = 0; i < NVERBS; i++)
-			printf("  %-11s%s\n", verbs[i].name, verbs[i].help);
+			if (verbs[i].help)
+				printf("  %-11s%s\n", verbs[i].name, verbs[i].help);
 		puts("\n'berth help VERB' shows what a verb takes. Without --config, units are "
 		     "read "
 		     "from\n/run/berth/units, /etc/berth and /usr/lib/berth.");
 		return CMD_OK;
 	}
 	verb = verb_find(argv[1]);
-	if (!verb)
+	if (!verb || !verb->help)
 		return unknown_verb(argv[1]);
 	printf("usage: berth %s%s%s\n", verb->name, *verb->usage ? " " : "", verb->usage);
 	printf("%s\n", verb->help);
@@ -148,6 +151,8 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 	int c;
 
+	if (lease_is_script())
+		return lease_script(argc, argv);
 	/* Kept as it is: a resident executes itself once more with these words. */
 	cmd_globals.argv = calloc((size_t)argc + 1, sizeof *argv);
 	if (!cmd_globals.argv)

@@ -83,5 +83,6 @@ int cmd_volume(int argc, char **argv);
 int cmd_network(int argc, char **argv);
 int cmd_supervise(int argc, char **argv);
 int cmd_init(int argc, char **argv);
+int cmd_lease(int argc, char **argv);
 
 #endif

@@ -31,6 +31,7 @@ static enum shutdown_kind run(const struct boot_request *request, struct watchdo
 		.out = -1,
 		.err = -1,
 		.log_level_given = request->log_level_given,
+		.ip = *request->ip ? request->ip : NULL,
 	};
 	struct supervisor *sv = NULL;
 	struct err err = { 0 };

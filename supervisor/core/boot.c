@@ -105,6 +105,8 @@ static void open_log(enum log_level level)
 
 void boot_parse(const char *command_line, struct boot_request *ret)
 {
+	struct strbuf ip = STRBUF(ret->ip);
+
 	*ret = (struct boot_request){ .log_level = LOG_NOTICE };
 	while (*command_line) {
 		size_t n = strcspn(command_line, " \n");
@@ -118,6 +120,8 @@ void boot_parse(const char *command_line, struct boot_request *ret)
 			ret->rescue = true;
 		else if (str_starts(word, "berth.config="))
 			(void)snprintf(ret->config_dir, sizeof ret->config_dir, "%s", value);
+		else if (str_starts(word, "ip=") && *value)
+			strbuf_add(&ip, "%s ", value);
 		else if (str_starts(word, "berth.log_level="))
 			ret->log_level_given = log_level_parse(value, &ret->log_level) == 0;
 		command_line += n;
@@ -135,6 +139,21 @@ static void set_hostname(void)
 	name[strcspn(name, "\n")] = '\0';
 	if (sethostname(name, strlen(name)) < 0)
 		log_warning("set the host name %s: %s", name, strerror(errno));
+}
+
+/* ip_auto_config of a kernel that has it and its driver built in: the root may hang on that address. */
+static void leave_kernels_link(struct boot_request *request)
+{
+	struct err err = { 0 };
+	char name[16];
+	int r = *request->ip ? net_first_address(name, &err) : 0;
+
+	if (r < 0)
+		log_warning("%s", err.text);
+	if (r <= 0)
+		return;
+	log_notice("ip=: the kernel has set up %s itself, which is left as it is", name);
+	request->ip[0] = '\0';
 }
 
 void boot_proc(void)
@@ -162,6 +181,7 @@ void boot_early(struct boot_request *ret)
 	set_hostname();
 	if (net_loopback_up(&err) < 0)
 		log_warning("%s", err.text);
+	leave_kernels_link(ret);
 }
 
 /* As busybox's init has it, so that its reboot, poweroff and halt work from any shell. */

@@ -9,9 +9,10 @@
 #include "supervisor/core/supervisor.h"
 #include "supervisor/core/watchdog.h"
 
-/* What the kernel's command line asks of us: berth.config= berth.log_level= berth.rescue. */
+/* What the kernel's command line asks of us: berth.config= berth.log_level= berth.rescue ip=. */
 struct boot_request {
 	char config_dir[256]; /* "": the usual places */
+	char ip[512];         /* what follows each "ip=", and a blank */
 	enum log_level log_level;
 	bool log_level_given;
 	bool rescue;
@@ -24,7 +25,8 @@ void boot_proc(void);
  * boot_early - from the kernel's hands to a system in which a supervisor can be opened
  *
  * Mounts what the kernel offers, moves an initramfs to a root that can be pivoted away from, opens
- * console and kmsg, loads modules, brings up lo, sets the host name. Nothing in here ends the boot:
+ * console and kmsg, loads modules, brings up lo, sets the host name. Where the kernel has given a link an
+ * address already, its ip= is done: ret->ip is empty then. Nothing in here ends the boot:
  * what fails is logged, and a machine with half of it is still better than a panic.
  */
 void boot_early(struct boot_request *ret);

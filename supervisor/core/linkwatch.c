@@ -2,7 +2,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "netns/linkwatch.h"
 #include "netns/net.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
@@ -45,6 +44,7 @@ static void on_event(enum link_event event, const char *ifname, void *data)
 
 	if (sv->shutdown != SHUTDOWN_NONE)
 		return;
+	uplinks_event(sv, event, ifname);
 	switch (event) {
 	case LINK_GONE:
 		if (!bridge && !s)

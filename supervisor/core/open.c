@@ -266,7 +266,9 @@ static int load_set(struct supervisor *sv, struct err *err)
 	sv->set = sv->options.set ? sv->options.set : &sv->loaded;
 	if (sv->options.foreground)
 		return 0;
-	r = sv->options.set ? 0 : unit_set_load(&sv->loaded, sv->options.config_dir, err);
+	r = sv->options.set
+		    ? 0
+		    : unit_set_load_boot(&sv->loaded, sv->options.config_dir, sv->options.ip, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < sv->set->nproblems; i++) {
@@ -449,6 +451,8 @@ static int open_all(struct supervisor *sv, struct err *err)
 	if (sv->options.foreground)
 		return 0;
 	wanted_load(sv);
+	/* Before our own networks: whose subnet is one of the host's is refused. */
+	uplinks_begin(sv);
 	network_prune(sv);
 	network_names(sv);
 	network_take_up(sv);
@@ -510,6 +514,7 @@ void supervisor_close(struct supervisor *sv)
 		netwatch_end(sv);
 		linkwatch_end(sv);
 	}
+	uplinks_end(sv);
 	execs_done(sv);
 	for (size_t i = 0; i < sv->nservices; i++)
 		service_done(&sv->services[i]);

@@ -42,7 +42,7 @@ static int same_places(const struct supervisor *sv, const struct unit_set *set, 
 
 static int read_set(const struct supervisor *sv, struct unit_set *set, struct err *err)
 {
-	int r = unit_set_load(set, sv->options.config_dir, err);
+	int r = unit_set_load_boot(set, sv->options.config_dir, sv->options.ip, err);
 
 	if (r < 0)
 		return r;

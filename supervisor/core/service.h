@@ -3,6 +3,7 @@
 #define BERTH_CORE_SERVICE_H
 
 #include "cgroups/cgroup.h"
+#include "netns/linkwatch.h"
 #include "netns/watch.h"
 #include "supervisor/base/sys.h"
 #include "supervisor/core/job.h"
@@ -123,6 +124,7 @@ struct supervisor {
 	enum network_state network;
 	int links_fd; /* of linkwatch.c; -1: closed */
 	loop_id links_id;
+	struct uplink_work *uplinks; /* of uplink.c, one for each of the set; NULL: none */
 	struct job *jobs;
 	struct exec *execs;
 	enum shutdown_kind shutdown;
@@ -271,6 +273,11 @@ void network_prune(struct supervisor *sv);
 /* linkwatch.c: bridges and links that somebody else deletes are told of and made again. */
 void linkwatch_begin(struct supervisor *sv);
 void linkwatch_end(struct supervisor *sv);
+/* uplink.c: the links of Uplink=. Blocks for netlink answers, before the loop turns. They stay as they
+ * are when we end: the host goes on being reached. */
+void uplinks_begin(struct supervisor *sv);
+void uplinks_event(struct supervisor *sv, enum link_event event, const char *ifname);
+void uplinks_end(struct supervisor *sv);
 /* After the last stop: nothing of ours is left. Blocks. */
 void network_remove(struct supervisor *sv);
 

@@ -107,6 +107,7 @@ struct supervisor_options {
 	const char *config_dir; /* as for unit_set_load */
 	const char *run_dir;    /* instead of RunDir=; NULL: that */
 	bool log_level_given;   /* LogLevel= does not count */
+	const char *ip;         /* process 1: the kernel's ip= words; NULL: none */
 	struct unit_set
 		*set;       /* a set made by the caller instead (`berth run`, a reload), borrowed */
 	const char *worker; /* path of berth-worker */

@@ -753,12 +753,12 @@ static int step_exec(struct plan *plan, struct err *err)
 	char *const *env = (char *const *)(size_t)plan->environ;
 
 	(void)syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */);
-	if (plan->spec->program.bundle)
-		return exec_bundled(plan, err);
 	if (plan->spec->own_program) {
 		(void)execve(seal_program_path(), plan->argv, env);
 		return spawn_exec_error(seal_program_path(), errno, err);
 	}
+	if (plan->spec->program.bundle)
+		return exec_bundled(plan, err);
 	if (plan->init_fd < 0 || plan->join)
 		return exec_by_path(plan, plan->argv, err);
 	(void)syscall(SYS_execveat, plan->init_fd, "", plan->argv, env, AT_EMPTY_PATH);

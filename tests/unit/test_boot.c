@@ -24,10 +24,13 @@ static void test_command_line(void **state)
 	assert_true(request.rescue);
 	assert_string_equal(request.config_dir, "/etc/box");
 	assert_int_equal(request.log_level, LOG_DEBUG);
+	boot_parse("ip=dhcp quiet ip=eth1:off ip=\n", &request);
+	assert_string_equal(request.ip, "dhcp eth1:off ");
 	boot_parse("berth.rescued xberth.rescue berth.log_level=loud berth.config=", &request);
 	assert_false(request.rescue);
 	assert_int_equal(request.log_level, LOG_NOTICE);
 	assert_string_equal(request.config_dir, "");
+	assert_string_equal(request.ip, "");
 }
 
 /* busybox's table: its reboot, poweroff and halt send these. */

@@ -82,7 +82,7 @@ static void load(struct bench *bench)
 {
 	struct err err = { 0 };
 
-	assert_int_equal(draft_set_load(&bench->set, bench->dir, &bench->drafts, &err), 0);
+	assert_int_equal(draft_set_load(&bench->set, bench->dir, NULL, &bench->drafts, &err), 0);
 }
 
 static const struct unit_draft *find(const struct bench *bench, const char *id)
@@ -162,7 +162,7 @@ static void test_no_directory(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(draft_set_load(&set, "/nowhere/x", &drafts, &err), -ENOENT);
+	assert_int_equal(draft_set_load(&set, "/nowhere/x", NULL, &drafts, &err), -ENOENT);
 	assert_string_equal(err.text, "read the directory /nowhere/x: No such file or directory");
 	arena_done(&set.arena);
 }
