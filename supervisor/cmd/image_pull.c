@@ -1,7 +1,8 @@
 /*
  * `berth image pull`: berth-fetch gets an image from a registry into a directory of the store's tmp/,
  * and what it got is taken in as any other layout is. The store's lock is taken for that only: a
- * download may last for hours. What an interrupted one left is gone on with by the next.
+ * download may last for hours. What an interrupted one left is gone on with by the next; of one that the
+ * disk has no room for nothing is left.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "images/reference.h"
+#include "images/store.h"
 #include "images/work.h"
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/appliance.h"
@@ -35,7 +37,9 @@ struct pull {
 	struct image_source source;
 	char ref[REFERENCE_SIZE];
 	char dir[STORE_PATH_SIZE + 40];
+	struct store store;       /* to read */
 	struct store_image there; /* what the name means until now; no id: nothing */
+	uint64_t missing;         /* bytes that are still to come, as far as is known */
 	struct progress progress;
 };
 
@@ -43,7 +47,18 @@ struct pull {
 
 static void on_step(void *context, const struct work_step *step)
 {
-	progress_step(context, step);
+	struct pull *p = context;
+
+	p->missing = step->total > step->done ? step->total - step->done : 0;
+	if (!p->source.quiet)
+		progress_step(&p->progress, step);
+}
+
+static int room_left(void *context, struct err *err)
+{
+	const struct pull *p = context;
+
+	return store_room(&p->store, p->missing, err);
 }
 
 /* Those of berth.conf for this registry; at most MIRRORS_MAX of them. */
@@ -71,8 +86,9 @@ static int fetch(struct pull *p, struct err *err)
 		.in = p->creds_stdin ? STDIN_FILENO : -1,
 		/* Proxies and auth files are found by the environment. */
 		.by_path = true,
-		.step = p->source.quiet ? NULL : on_step,
-		.context = &p->progress };
+		.step = on_step,
+		.may_go_on = room_left,
+		.context = p };
 	char have[sizeof "sha256:" + STORE_ID_SIZE];
 	size_t n = 0;
 	int r;
@@ -103,14 +119,14 @@ static int fetch(struct pull *p, struct err *err)
 /* What is there of the name, and the directory to fetch into: the same for the same name. */
 static int prepare(struct pull *p, struct err *err)
 {
-	struct store store = STORE_NONE;
-	int r = image_open(&store, err);
+	int r = image_open(&p->store, err);
 
 	if (r < 0)
 		return r;
-	(void)snprintf(p->dir, sizeof p->dir, "%s/tmp/pull-%016llx", store.path, str_hash(p->ref));
-	r = store_find(store.path, p->ref, &p->there, err);
-	store_close(&store);
+	(void)snprintf(
+		p->dir, sizeof p->dir, "%s/tmp/pull-%016llx", p->store.path, str_hash(p->ref));
+	store_unlock(&p->store);
+	r = store_find(p->store.path, p->ref, &p->there, err);
 	/* One that is not whole is cured by being fetched again. */
 	if (r == -ENOENT || r == -EUCLEAN) {
 		*p->there.id = '\0';
@@ -146,12 +162,17 @@ static int take_in(struct pull *p)
 	return !is_same && code == CMD_OK && p->reload ? image_reload() : code;
 }
 
-/* Of a registry that was not even reached there is nothing to go on with. */
-static void empty_remove(const struct pull *p)
+/* Of a registry that was not even reached there is nothing to go on with; on a disk that is full, what
+ * came stands in the way of what would make room. */
+static void rest_remove(const struct pull *p)
 {
 	static const char *const parts[] = { "/blobs/sha256", "/blobs", "" };
 	char path[STORE_PATH_SIZE + 64];
 
+	if (store_room(&p->store, p->missing, NULL) == -ENOSPC) {
+		store_tmp_remove(&p->store, p->dir);
+		return;
+	}
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		(void)snprintf(path, sizeof path, "%s%s", p->dir, parts[i]);
 		if (rmdir(path) < 0)
@@ -175,7 +196,7 @@ static int pull(struct pull *p)
 			p->ref);
 	if (fetch(p, &err) == 0)
 		return take_in(p);
-	empty_remove(p);
+	rest_remove(p);
 	if (p->policy != PULL_NEWER || !*p->there.id)
 		return cmd_fail(CMD_FAILED, "image pull: %s", err.text);
 	(void)cmd_fail(CMD_OK, "image pull: %s; what is there stays", err.text);
@@ -262,7 +283,7 @@ int image_pull(int argc, char **argv)
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "reload", no_argument, NULL, OPT_RELOAD }, { "quiet", no_argument, NULL, 'q' },
 		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
-	static struct pull p;
+	static struct pull p = { .store = STORE_NONE };
 	char title[REFERENCE_SIZE + 8];
 	int c;
 	int code;
@@ -284,5 +305,6 @@ int image_pull(int argc, char **argv)
 		p.passed[p.npassed++] = "--creds-stdin";
 	code = pull(&p);
 	store_image_done(&p.there);
+	store_close(&p.store);
 	return code;
 }

@@ -347,6 +347,34 @@ says_page() { inside web busybox wget -q -O - http://127.0.0.1/ | grep -qx "$1";
 # As it was: the file, and nothing beside it.
 untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name '*site*')" = "$FILE" ]; }
 
+@test "a disk that is full or cannot be written keeps the running file, and says why the new one is not there" {
+	web
+	pack
+	mkdir -p "$BATS_TEST_TMPDIR/on/disk"
+	truncate -s 16M "$MADE/disk"
+	mke2fs -q -t ext4 -m 0 "$MADE/disk"
+	mount -o loop "$MADE/disk" "$BATS_TEST_TMPDIR/on/disk"
+	BERTH=$BATS_TEST_TMPDIR/on/disk/site
+	cp "$FILE" "$BERTH"
+	dd if=/dev/zero of="$BATS_TEST_TMPDIR/on/disk/filler" bs=64k status=none 2>/dev/null || true
+	truncate -s -1M "$BATS_TEST_TMPDIR/on/disk/filler"
+	start_supervise
+	wait_for ready web
+	next 'hello from the next one'
+	run -1 berth bundle install "$MADE/next"
+	has "$MADE/next is not installed: copy $MADE/next to $BATS_TEST_TMPDIR/on/disk/.site.new: No space left on device"
+	cmp "$FILE" "$BERTH"
+	[ "$(ls -A "$BATS_TEST_TMPDIR/on/disk")" = $'filler\nlost+found\nsite' ]
+	mount -o remount,ro "$BATS_TEST_TMPDIR/on/disk"
+	run -1 berth bundle install "$MADE/next"
+	has "make $BATS_TEST_TMPDIR/on/disk/.site.new: Read-only file system"
+	serves
+	mount -o remount,rw "$BATS_TEST_TMPDIR/on/disk"
+	rm "$BATS_TEST_TMPDIR/on/disk/filler"
+	run -0 berth bundle install "$MADE/next"
+	cmp "$MADE/next" "$BERTH"
+}
+
 @test "with UpdateKey= only what that key signed replaces the running file, whole or not at all" {
 	command -v minisign >/dev/null || skip "minisign is not installed"
 	web

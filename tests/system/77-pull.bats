@@ -14,6 +14,7 @@ prepare() {
 }
 
 finish() {
+	! mountpoint -q "$STATE" || umount -l "$STATE"
 	[ -z "${REGISTRY:-}" ] || kill "$REGISTRY" 2>/dev/null || true
 }
 
@@ -148,6 +149,52 @@ box() {
 		[Install]
 		WantedBy=default.target
 	EOT
+}
+
+asked_for_blobs() { grep -q /blobs/ "$BATS_TEST_TMPDIR/requests"; }
+
+@test "a disk that fills up during a pull loses nothing and keeps nothing of it" {
+	mount -t tmpfs -o size=24M tmpfs "$STATE"
+	mkdir "$BATS_TEST_TMPDIR/tiny"
+	echo tiny >"$BATS_TEST_TMPDIR/tiny/file"
+	berth image import --name tiny "$BATS_TEST_TMPDIR/tiny"
+	touch "$BATS_TEST_TMPDIR/hold"
+	pull registry.invalid/x/box:2 >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- 4>&- &
+	pulling=$!
+	wait_until 10 asked_for_blobs
+	dd if=/dev/zero of="$STATE/filler" bs=64k status=none 2>/dev/null || true
+	rm "$BATS_TEST_TMPDIR/hold"
+	run wait "$pulling"
+	cat "$BATS_TEST_TMPDIR/said"
+	grep -q -e 'No space left on device' -e 'no room in' "$BATS_TEST_TMPDIR/said"
+	[ -z "$(find "$STATE/store/tmp" "$STATE/store/trash" -mindepth 1)" ]
+	# Of the room that is there, some stays for other things; that is known before a layer comes.
+	truncate -s -2M "$STATE/filler"
+	rm "$BATS_TEST_TMPDIR/requests"
+	run -1 pull registry.invalid/x/box:2
+	has "are kept for berth's own state"
+	[ -z "$(find "$STATE/store/tmp" "$STATE/store/trash" -mindepth 1)" ]
+	run -0 berth image ls
+	has tiny
+	rm "$STATE/filler"
+	run -0 pull registry.invalid/x/box:2
+	run -0 berth image verify
+	umount "$STATE"
+}
+
+@test "a disk that cannot be written says so before anything is fetched" {
+	mount -t tmpfs -o size=24M tmpfs "$STATE"
+	run -0 pull registry.invalid/x/box:1
+	mount -o remount,ro "$STATE"
+	: >"$BATS_TEST_TMPDIR/requests"
+	run -1 pull registry.invalid/x/box:2
+	has 'mounted read-only: remount it'
+	[ ! -s "$BATS_TEST_TMPDIR/requests" ]
+	run -0 berth image ls
+	has 'registry.invalid/x/box:1'
+	run -1 berth image rm registry.invalid/x/box:1
+	has 'mounted read-only: remount it'
+	umount "$STATE"
 }
 
 @test "a container waits for the pull of its .image, and starts" {
