@@ -50,8 +50,9 @@ static int copy(int file, const struct bundle_entry *entry, int out, struct err 
 			return err_sys(err, n < 0 ? errno : EIO, "read");
 		sha256_update(&sha, (size_t)n, block);
 		r = write_full(out, block, (size_t)n);
+		/* A job's file is at most as large as what was free: see confine.c. */
 		if (r < 0)
-			return err_sys(err, -r, "write");
+			return err_sys(err, r == -EFBIG ? ENOSPC : -r, "write");
 		done += (uint64_t)n;
 	}
 	sha256_digest(&sha, sizeof digest, digest);
