@@ -327,6 +327,11 @@ static int mount_root(struct plan *plan, struct err *err)
 	if (r < 0)
 		return err_sys(err, -r, "mkdir %s", where);
 	r = rootfs_mount(&root, plan->lower, where, err);
+	/* Without overlay nothing can be made in it: the image must have what is mounted on. */
+	if (r == -ENODEV && plan->spec->root.readonly)
+		r = rootfs_mount(&plan->spec->root, plan->lower, where, err);
+	else if (r == -ENODEV)
+		r = err_wrap(err, "without ReadOnly=yes it takes an overlay");
 	if (r < 0)
 		return r;
 	plan->root_fd = open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
