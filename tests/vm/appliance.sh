@@ -10,10 +10,10 @@ tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree/behind/bin" "$tree/behind/sbin"
 cp -r examples/appliance/units "$tree/"
-cp tests/vm/appliance/judge.service "$tree/units/"
+cp tests/vm/appliance/*.service "$tree/units/"
 cp tests/vm/appliance/judge.sh tests/vm/pid1/lib.sh "$tree/behind/"
 cp "$busybox" "$tree/behind/bin/busybox"
 ln -s busybox "$tree/behind/bin/sh"
 ln -s /init "$tree/behind/sbin/berth"
-"$berth" --config "$tree/units" pack --initramfs --image page="$root" -o "$out" "$@"
+"$berth" --config "$tree/units" pack --initramfs --image page="$root" --bundle kit="$busybox" -o "$out" "$@"
 (cd "$tree/behind" && find . | cpio --quiet -o -H newc) >>"$out"

@@ -21,9 +21,12 @@ for kernel in oldest newest; do
 	# shellcheck disable=SC2046 # two words
 	set -- $(tests/vm/kernel.sh $kernel)
 	tests/vm/modules.sh "$2" "$tree/modules" overlay bridge veth nf_tables nft_chain_nat nft_nat nft_meta_bridge nft_masq \
-		nft_ct nf_nat nft_redir nft_fib nft_fib_inet erofs loop dm_log_writes fuse tun softdog i6300esb \
+		nft_ct nf_nat nft_redir nft_fib nft_fib_inet erofs squashfs loop vfat nls_cp437 nls_ascii dm_log_writes fuse tun softdog i6300esb \
 		inet_diag tcp_diag udp_diag raw_diag unix_diag macvlan ipvlan 8021q dummy
 done
+# An appliance to be started in the machine, and what unpacks its image there.
+tests/vm/box.sh "$O" "$tree/box"
+! command -v fsck.erofs >/dev/null || install -D -t "$tree/bin" "$(command -v fsck.erofs)"
 rm -f "$image"
 truncate -s $(($(du -sm "$tree" | cut -f1) + 24))M "$image"
 mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$tree" "$image"

@@ -27,7 +27,7 @@ without() { # SYSCTL COMMAND…: user.max_X_namespaces=0 meanwhile
 }
 no_cgroup2() { umount /sys/fs/cgroup; "$@"; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }
 
-for module in overlay erofs bridge veth nf_tables 'nf_tables bridge' tun 'loop devices' watchdog; do lacks "$module" env; done
+for module in overlay erofs squashfs bridge veth nf_tables 'nf_tables bridge' tun 'loop devices' watchdog; do lacks "$module" env; done
 lacks 'cgroup memory' env
 lacks 'cgroup cpu' no_cgroup2
 lacks 'cgroup pids' no_cgroup2
@@ -60,7 +60,7 @@ while read -r name; do
 done </run/names
 same 'doctor tells in its exit code that nothing essential is missing' 0 "$(berth doctor >/dev/null; echo $?)"
 modules_here
-modprobe -a overlay erofs bridge veth nf_tables tun loop softdog
+modprobe -a overlay erofs squashfs bridge veth nf_tables tun loop softdog
 out=$(berth doctor)
 same 'with the modules, only the memory controller is missing' 'cgroup memory' \
 	"$(grep missing <<<"$out" | sed 's/  *missing.*//')"
