@@ -134,8 +134,21 @@ static int job_signature(int argc, char **argv, struct err *err)
 }
 
 /* Writes one new file out of the caller's own files: read as the caller may. */
-static int job_write(int argc, char **argv, int (*write_it)(FILE *list, int out, struct err *err),
-	struct err *err)
+static int job_pack(int argc, char **argv, struct err *err)
+{
+	const struct confinement how = { .memory = MEMORY_MAX };
+	int r;
+
+	if (argc != 1)
+		return -EXDEV;
+	r = confine(&how, err);
+	if (r == 0)
+		r = pack(stdin, argv[0], err);
+	return r < 0 ? err_wrap(err, "pack %s", argv[0]) : 0;
+}
+
+/* The same. */
+static int job_cpio(int argc, char **argv, struct err *err)
 {
 	const struct confinement how = { .memory = MEMORY_MAX };
 	own_fd out = -1;
@@ -147,18 +160,8 @@ static int job_write(int argc, char **argv, int (*write_it)(FILE *list, int out,
 	if (r < 0)
 		return r;
 	out = open(argv[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	r = out < 0 ? err_sys(err, errno, "make it") : write_it(stdin, out, err);
+	r = out < 0 ? err_sys(err, errno, "make it") : cpio(stdin, out, err);
 	return r < 0 ? err_wrap(err, "pack %s", argv[0]) : 0;
-}
-
-static int job_pack(int argc, char **argv, struct err *err)
-{
-	return job_write(argc, argv, pack, err);
-}
-
-static int job_cpio(int argc, char **argv, struct err *err)
-{
-	return job_write(argc, argv, cpio, err);
 }
 
 static int import_option(

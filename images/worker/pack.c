@@ -10,14 +10,24 @@
 #include <unistd.h>
 
 #include "images/bundle.h"
+#include "images/worker/digest.h"
 #include "images/worker/list.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 
 enum { BLOCK = 1 << 20 };
 
+/* A file that becomes the output: what comes before it is added up, then room for it made in front. */
+struct given {
+	char *path; /* NULL: there is none, or it cannot be taken */
+	uint64_t before;
+	uint64_t length;
+	uint8_t digest[BUNDLE_DIGEST_SIZE];
+};
+
 struct packing {
 	int out;
+	struct given given;
 	uint64_t at; /* bytes written */
 	struct bundle_entry *entries;
 	size_t n;
@@ -77,22 +87,47 @@ static int copy(struct packing *p, int from, uint64_t length, uint8_t *ret, stru
 	return 0;
 }
 
-/* The program without what an earlier packing has put behind it. */
-static int put_stub(struct packing *p, int from, struct err *err)
+/* How much of it is the program, without what an earlier packing has put behind it. */
+static int stub_length(int from, uint64_t *ret, struct err *err)
 {
-	uint64_t length = UINT64_MAX;
 	struct bundle old;
+	struct stat st;
 	int r = bundle_read(from, &old, err);
 
 	if (r < 0 && r != -ENODATA)
 		return r;
 	if (r == 0) {
-		length = old.program_length;
+		*ret = old.program_length;
 		bundle_done(&old);
+		return 0;
 	}
-	return copy(p, from, length, NULL, err);
+	if (fstat(from, &st) < 0)
+		return err_sys(err, errno, "look at it");
+	*ret = (uint64_t)st.st_size;
+	return 0;
 }
 
+static int put_stub(struct packing *p, int from, struct err *err)
+{
+	uint64_t length = 0;
+	int r = stub_length(from, &length, err);
+
+	return r < 0 ? r : copy(p, from, length, NULL, err);
+}
+
+/* The entry is in the file already. */
+static int pass_given(struct packing *p, struct bundle_entry *entry, struct err *err)
+{
+	if (p->at != p->given.before)
+		return err_set(err, EAGAIN, "a file before it changed while it was packed");
+	memcpy(entry->digest, p->given.digest, sizeof entry->digest);
+	p->at += p->given.length;
+	if (lseek(p->out, (off_t)p->at, SEEK_SET) < 0)
+		return err_sys(err, errno, "go behind it");
+	return 0;
+}
+
+/* `from` is -1 for the file that was given. */
 static int put_entry(struct packing *p, int kind, const char *name, int from, struct err *err)
 {
 	struct bundle_entry entry = { .kind = (enum bundle_kind)kind };
@@ -108,7 +143,8 @@ static int put_entry(struct packing *p, int kind, const char *name, int from, st
 	}
 	p->entries = grown;
 	if (r == 0)
-		r = copy(p, from, UINT64_MAX, entry.digest, err);
+		r = from < 0 ? pass_given(p, &entry, err)
+			     : copy(p, from, UINT64_MAX, entry.digest, err);
 	entry.length = p->at - entry.offset;
 	grown[p->n++] = entry;
 	p->names_size += strlen(name) + 1;
@@ -182,33 +218,111 @@ static int put_line(
 	void *data, const char *kind, const char *name, const char *path, struct err *err)
 {
 	struct packing *p = data;
-	own_fd from = open(path, O_RDONLY | O_CLOEXEC);
+	bool given = p->given.path && strcmp(path, p->given.path) == 0;
+	own_fd from = given ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	int r;
 
-	if (from < 0)
+	if (!given && from < 0)
 		return err_sys(err, errno, "open");
 	if (strcmp(kind, "stub") == 0)
 		return p->at ? err_set(err, EINVAL, "a second program") : put_stub(p, from, err);
-	r = kind_of(kind);
+	r = kind_of(kind + (*kind == '+'));
 	if (r < 0 || bundle_name_check(name) < 0)
 		return err_set(err, EINVAL, "\"%.100s\" is no name for an entry", name);
 	return put_entry(p, r, name, from, err);
 }
 
-int pack(FILE *list, int out, struct err *err)
-{
-	struct packing p = { .out = out };
-	int r = list_each(list, put_line, &p, err);
+/* ---- the file that becomes the output ------------------------------------------------------------- */
 
+/* Where the first file that is given will lie. */
+static int measure_line(
+	void *data, const char *kind, const char *name, const char *path, struct err *err)
+{
+	struct given *given = data;
+	uint64_t over = given->before % BUNDLE_ALIGN;
+	uint64_t length = 0;
+	own_fd file = -1;
+	struct stat st;
+
+	(void)name;
+	if (given->path)
+		return 0;
+	given->before += over ? BUNDLE_ALIGN - over : 0;
+	if (*kind == '+') {
+		given->path = strdup(path);
+		return given->path ? 0 : err_sys(err, ENOMEM, "pack");
+	}
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0 || fstat(file, &st) < 0)
+		return err_sys(err, errno, "open");
+	length = (uint64_t)st.st_size;
+	if (strcmp(kind, "stub") == 0 && stub_length(file, &length, err) < 0)
+		return -err->code;
+	given->before += length;
+	return 0;
+}
+
+/*
+ * Its pages are hot: they are hashed while the disk begins to write them, for to insert room waits for
+ * that and drops them. Gives: the file as the output, or -1 where it cannot be done.
+ */
+static int take_given(struct given *given, const char *out, struct err *err)
+{
+	own_fd file = open(given->path, O_RDWR | O_CLOEXEC);
+	struct stat st;
+
+	if (file < 0 || fstat(file, &st) < 0)
+		return -1;
+	/* Nobody can insert one byte; who cannot insert at all says another thing. */
+	if (fallocate(file, FALLOC_FL_INSERT_RANGE, 0, 1) < 0 && errno != EINVAL)
+		return -1;
+	(void)sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+	given->length = (uint64_t)st.st_size;
+	if (digest_range(file, 0, given->length, given->digest, err) < 0 ||
+		fallocate(file, FALLOC_FL_INSERT_RANGE, 0, (off_t)given->before) < 0 ||
+		rename(given->path, out) < 0)
+		return -1;
+	return fd_take(&file);
+}
+
+static int out_open(struct packing *p, FILE *list, const char *out, struct err *err)
+{
+	int r;
+
+	/* Twice through the list: not by a pipe. */
+	if (fseek(list, 0, SEEK_CUR) == 0) {
+		r = list_each(list, measure_line, &p->given, err);
+		rewind(list);
+		if (r < 0)
+			return r;
+	}
+	p->out = p->given.path ? take_given(&p->given, out, err) : -1;
+	if (p->out >= 0)
+		return 0;
+	free(p->given.path);
+	p->given.path = NULL;
+	p->out = open(out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return p->out < 0 ? err_sys(err, errno, "make it") : 0;
+}
+
+int pack(FILE *list, const char *out, struct err *err)
+{
+	struct packing p = { .out = -1 };
+	int r = out_open(&p, list, out, err);
+
+	if (r == 0)
+		r = list_each(list, put_line, &p, err);
 	if (r == 0 && p.at == 0)
 		r = err_set(err, EINVAL, "there is no program in the list");
 	if (r == 0)
 		r = put_index(&p, err);
-	if (r == 0 && (fchmod(out, 0755) < 0 || fsync(out) < 0))
+	if (r == 0 && (fchmod(p.out, 0755) < 0 || fsync(p.out) < 0))
 		r = err_sys(err, errno, "write it out");
 	for (size_t i = 0; i < p.n; i++)
 		free((char *)(uintptr_t)p.entries[i].name);
 	free(p.entries);
 	free(p.index);
+	free(p.given.path);
+	fd_close(&p.out);
 	return r;
 }

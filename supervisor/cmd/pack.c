@@ -204,6 +204,7 @@ static int layers_tree(struct packer *p, const struct root_spec *root, char *ret
 static int list_image(struct packer *p, const struct root_spec *root, struct err *err)
 {
 	const char *file = root->path;
+	const char *kind = "image";
 	char made[PATH_SIZE];
 	char tree[PATH_SIZE];
 	int r = 0;
@@ -226,11 +227,12 @@ static int list_image(struct packer *p, const struct root_spec *root, struct err
 		(void)snprintf(made, sizeof made, "%.3900s/%zu.erofs", p->tmp, p->images.n);
 		r = make_erofs(p, root->image, tree, made, err);
 		file = made;
+		kind = "+image"; /* ours to give away: images/worker/pack.h */
 	}
 	if (root->kind == ROOT_LAYERS)
 		(void)umount2(tree, MNT_DETACH);
 	if (r == 0)
-		r = list_add(p, "image", root->image, file, err);
+		r = list_add(p, kind, root->image, file, err);
 	if (r == 0 && root->config)
 		r = list_add(p, "image-config", root->image, root->config, err);
 	return r;

@@ -90,6 +90,22 @@ flip() {
 	cp "$O/berth-worker" "$MADE/"
 	"$PACKER" pack --config "$UNITS" --image web="$ROOTS/busybox" --stub "$MADE/other" -o "$MADE/third"
 	cmp "$FILE" "$MADE/third"
+	# Of two images ext4 takes one as it lies, and makes room before and behind it; a tmpfs copies both.
+	unit second.container <<-'EOT'
+		[Container]
+		Image=second
+		Exec=true
+	EOT
+	mkdir -p "$BATS_TEST_TMPDIR"/on/{ext4,tmpfs}
+	truncate -s 40M "$MADE/ext4"
+	mke2fs -q -t ext4 "$MADE/ext4"
+	mount -o loop "$MADE/ext4" "$BATS_TEST_TMPDIR/on/ext4"
+	mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/on/tmpfs"
+	for fs in ext4 tmpfs; do
+		FILE=$BATS_TEST_TMPDIR/on/$fs/site pack --image second="$UNITS"
+	done
+	cmp "$BATS_TEST_TMPDIR"/on/{ext4,tmpfs}/site
+	"$PACKER" bundle verify "$BATS_TEST_TMPDIR/on/ext4/site"
 }
 
 @test "it starts from ext4, vfat, tmpfs and an overlay" {
