@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BLOCK = 64 * 1024, STACK = 64 * 1024 };
+/* A block is also what the thread is woken for: a wake-up for each write would cost more than the hash. */
+enum { BLOCK = 256 * 1024, STACK = 64 * 1024 };
 
 struct hasher {
 	pthread_t thread;
 	pthread_mutex_t lock; /* for all below it, but `sha` and `block`, which are the thread's */
 	pthread_cond_t more;
 	uint64_t end;
+	uint64_t wanted; /* how far it must reach for the thread to go on */
 	bool last, stop, through;
 	int error;
 	int fd;
@@ -22,13 +24,14 @@ struct hasher {
 	uint8_t block[BLOCK];
 };
 
-/* Waits for bytes beyond `at`. Gives: where they end; `at` when no more will come. */
+/* Waits for a block beyond `at`, or the last bytes. Gives: where they end; `at` when no more will come. */
 static uint64_t wait_beyond(struct hasher *hasher, uint64_t at)
 {
 	uint64_t end;
 
 	pthread_mutex_lock(&hasher->lock);
-	while (hasher->end <= at && !hasher->last && !hasher->stop)
+	hasher->wanted = at + BLOCK;
+	while (hasher->end < hasher->wanted && !hasher->last && !hasher->stop)
 		pthread_cond_wait(&hasher->more, &hasher->lock);
 	end = hasher->stop || hasher->end < at ? at : hasher->end;
 	pthread_mutex_unlock(&hasher->lock);
@@ -91,7 +94,8 @@ void hasher_reach(struct hasher *hasher, uint64_t end, bool last)
 	pthread_mutex_lock(&hasher->lock);
 	hasher->end = end;
 	hasher->last = last;
-	pthread_cond_signal(&hasher->more);
+	if (last || end >= hasher->wanted)
+		pthread_cond_signal(&hasher->more);
 	pthread_mutex_unlock(&hasher->lock);
 }
 
