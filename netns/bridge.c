@@ -160,6 +160,8 @@ static int bridge_bring(
 		return r;
 	if (link.found && (strcmp(link.kind, "bridge") != 0 || !link_is_ours(&link, alias)))
 		return not_ours(bridge, &link, err);
+	if (bridge->subnet6.family && net_ip6_probe(bridge->ifname, err) < 0)
+		return err_wrap(err, "network %s", bridge->name);
 	if (link.found)
 		r = bridge_addresses(nl, bridge, link.ifindex, &complete, err);
 	/* What has been in use for long is not refused for a route that came later. */

@@ -84,6 +84,11 @@ int net_ruleset_remove(const char *instance, struct err *err);
 int net_link_probe(const char *kind, struct err *err);
 /* Does the kernel have nf_tables? 0, or -errno; -EPERM: the caller may not ask. */
 int net_nft_probe(void);
+/* May a link have IPv6 addresses (NULL: a new one)? -EAFNOSUPPORT: the kernel has none of it; -EACCES:
+ * it is switched off. With words that say what to do. */
+int net_ip6_probe(const char *ifname, struct err *err);
+/* Does the host forward IPv4 (or could it be told to)? -EROFS: no, and it cannot be told. */
+int net_forward_probe(void);
 
 /* lo is up in the network namespace of the caller. */
 int net_loopback_up(struct err *err);

@@ -3,10 +3,13 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "netns/net.h"
 #include "netns/rtnl.h"
+#include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 
 int net_link_probe(const char *kind, struct err *err)
@@ -53,4 +56,35 @@ int net_nft_probe(void)
 		return 0;
 	error = (const struct nlmsgerr *)(const void *)(answer.bytes + NLMSG_HDRLEN);
 	return error->error == -EINVAL ? -EOPNOTSUPP : error->error;
+}
+
+int net_ip6_probe(const char *ifname, struct err *err)
+{
+	char path[96];
+	char off[8];
+
+	(void)snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%.15s/disable_ipv6",
+		ifname ? ifname : "default");
+	if (ifname && access(path, F_OK) < 0)
+		return net_ip6_probe(NULL, err);
+	if (file_read_at(-1, path, off, sizeof off) <= 0)
+		return err_set(err, EAFNOSUPPORT,
+			"this kernel has no IPv6: boot it without ipv6.disable=1, build it with "
+			"CONFIG_IPV6, or remove the IPv6 Subnet=");
+	if (off[0] != '0')
+		return err_set(err, EACCES,
+			"this host has IPv6 switched off: set "
+			"net.ipv6.conf.%s.disable_ipv6=0, or remove the IPv6 Subnet=",
+			ifname ? ifname : "default");
+	return 0;
+}
+
+int net_forward_probe(void)
+{
+	static const char path[] = "/proc/sys/net/ipv4/ip_forward";
+	char on[8];
+
+	if (file_read_at(-1, path, on, sizeof on) > 0 && on[0] == '1')
+		return 0;
+	return access(path, W_OK) < 0 && errno == EROFS ? -EROFS : 0;
 }

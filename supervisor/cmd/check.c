@@ -14,20 +14,46 @@
 
 /* What is no mistake of the files, and yet will not start here: the machine they are checked on need
  * not be the one they are for. */
-static void network_note(const struct unit_set *set)
+static void network_note(const struct net_bridge *network, const char *why)
 {
-	size_t i = 0;
-	int r;
+	printf("note: this machine will not start what is on network %s: %s\n", network->name, why);
+}
 
-	while (i < set->nbridges && !net_is_ours(set->bridges[i]))
-		i++;
-	r = i < set->nbridges ? net_nft_probe() : 0;
+static void nft_note(const struct net_bridge *network)
+{
+	int r = net_nft_probe();
+	char why[200];
+
 	/* Who may not ask cannot tell. */
-	if (r < 0 && r != -EPERM)
-		printf("note: this machine will not start what is on network %s: the kernel has no "
-		       "nf_tables (%s): modprobe nf_tables, or build it with CONFIG_NF_TABLES; or "
-		       "write Network=host\n",
-			set->bridges[i]->name, strerror(-r));
+	if (r == 0 || r == -EPERM)
+		return;
+	(void)snprintf(why, sizeof why,
+		"the kernel has no nf_tables (%s): modprobe nf_tables, or build it with "
+		"CONFIG_NF_TABLES; or write Network=host",
+		strerror(-r));
+	network_note(network, why);
+}
+
+static void network_notes(const struct unit_set *set)
+{
+	bool asked = false;
+
+	for (size_t i = 0; i < set->nbridges; i++) {
+		const struct net_bridge *network = set->bridges[i];
+		struct err err = { 0 };
+
+		if (network->subnet6.family && net_ip6_probe(NULL, &err) < 0)
+			network_note(network, err.text);
+		if (!net_is_ours(network))
+			continue;
+		if (network->subnet4.family && !network->internal && net_forward_probe() < 0)
+			network_note(network,
+				"it forwards no packets, and /proc/sys is read-only: set "
+				"net.ipv4.ip_forward=1 before berth starts, or write Internal=yes");
+		if (!asked)
+			nft_note(network);
+		asked = true;
+	}
 }
 
 static void limits_notes(const struct unit_set *set)
@@ -109,7 +135,7 @@ int cmd_check(int argc, char **argv)
 		cmd_globals.config_dir = argv[optind];
 	if (appliance_config(&dir, &err) < 0 || unit_set_load(&set, dir, &err) < 0)
 		return cmd_fail(CMD_FAILED, "%s", err.text);
-	network_note(&set);
+	network_notes(&set);
 	limits_notes(&set);
 	fetch_notes(&set);
 	r = check_print(&set, stdout);

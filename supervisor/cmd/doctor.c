@@ -281,6 +281,18 @@ static int probe_nf_tables(const struct check *check)
 	return net_nft_probe();
 }
 
+static int probe_ip6(const struct check *check)
+{
+	(void)check;
+	return net_ip6_probe(NULL, NULL);
+}
+
+static int probe_forward(const struct check *check)
+{
+	(void)check;
+	return net_forward_probe();
+}
+
 /* The walls of one container that is not there, in the child's network namespace. */
 static int probe_guard(const struct check *check)
 {
@@ -406,6 +418,10 @@ static const struct check checks[] = {
 		"containers of one network can take each other's addresses, and IPAddressDeny= is "
 		"refused",
 		"CONFIG_NF_TABLES_BRIDGE, CONFIG_NFT_BRIDGE_META, modprobe nft_meta_bridge" },
+	{ "IPv6", probe_ip6, NULL, false, false, "networks with an IPv6 Subnet= do not start",
+		"CONFIG_IPV6, no ipv6.disable=1, net.ipv6.conf.default.disable_ipv6=0" },
+	{ "forwarding", probe_forward, NULL, false, false, "only networks with Internal=yes",
+		"a writable /proc/sys, or net.ipv4.ip_forward=1 before berth starts" },
 	{ "tun", probe_file, "/dev/net/tun", false, false, "AddDevice=/dev/net/tun is refused",
 		"CONFIG_TUN, modprobe tun" },
 	{ "loop devices", probe_file, "/dev/loop-control", false, false,

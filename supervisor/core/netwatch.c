@@ -17,7 +17,8 @@ static bool is_hurt(const struct supervisor *sv)
 	bool members = false;
 
 	for (size_t i = 0; i < sv->nservices; i++)
-		members = members || network_needed(&sv->services[i]);
+		members = members ||
+			  (network_needed(&sv->services[i]) && !network_failure(&sv->services[i]));
 	return members && (sv->watch.hurt_inet || sv->watch.hurt_bridge);
 }
 
