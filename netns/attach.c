@@ -326,26 +326,6 @@ int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct er
 	return r;
 }
 
-int net_is_attached(const struct net_iface *ifaces, size_t n, struct err *err)
-{
-	own_rtnl nl = { 0 };
-	bool there = true;
-	int r = n ? rtnl_open(&nl, -1, NETLINK_ROUTE, err) : 0;
-
-	for (size_t i = 0; r == 0 && there && i < n; i++) {
-		struct link_info bridge;
-		struct link_info host;
-
-		if (ifaces[i].bridge->driver != NET_BRIDGE)
-			continue;
-		link_ask(&nl, ifaces[i].bridge->ifname, &bridge);
-		link_ask(&nl, ifaces[i].host_ifname, &host);
-		r = rtnl_commit(&nl, err);
-		there = bridge.found && host.found && host.master == bridge.ifindex;
-	}
-	return r < 0 ? r : there;
-}
-
 int net_detach(const struct net_iface *ifaces, size_t n, struct err *err)
 {
 	own_rtnl nl = { 0 };

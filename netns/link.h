@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "netns/net_spec.h"
+#include "netns/net.h"
 #include "netns/rtnl.h"
 
 enum { LINK_ALIAS = 256 }; /* IFALIASZ of linux/if.h, which cannot be met with net/if.h */
@@ -40,6 +40,8 @@ void link_parse(const struct nlmsghdr *header, struct link_info *ret);
 /* *ret is filled by the commit; found stays false when there is no such link. */
 void link_ask(struct rtnl *nl, const char *ifname, struct link_info *ret);
 void link_ask_index(struct rtnl *nl, int ifindex, struct link_info *ret);
+/* What it carried is added to *ret by the commit. */
+void usage_ask(struct rtnl *nl, int ifindex, struct net_usage *ret);
 /* All links: the reader gets RTM_NEWLINK messages. A batch of its own. */
 void link_ask_all(struct rtnl *nl, rtnl_reply_fn *reply, void *data);
 

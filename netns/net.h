@@ -116,9 +116,6 @@ int netns_remove(const char *pin);
  *        detection: they are leased), or, on failure, none of those it made.
  */
 int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
-/* Are the outer ends of all pairs on their bridges? A macvlan or ipvlan has none, and counts as there:
- * nobody outside can take it away. 1, 0, or -errno. */
-int net_is_attached(const struct net_iface *ifaces, size_t n, struct err *err);
 /* Removes the host ends (17 ms each: never from the loop). Missing ones are fine. */
 int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
 /*
@@ -173,7 +170,11 @@ struct net_usage {
 int net_usage(const char *pin, struct net_usage *ret, struct err *err);
 
 /* A link as it is, for those who ask. */
-enum { NET_VIEW_ADDRS = 16 };
+enum { NET_VIEW_ADDRS = 16, NET_VIEW_ROUTES = 16 };
+struct net_route {
+	struct net_addr to;  /* prefix 0: the default route */
+	struct net_addr via; /* family 0: to the link itself */
+};
 struct net_view {
 	bool found, up;
 	uint32_t mtu;
@@ -181,9 +182,42 @@ struct net_view {
 	char kind[16], alias[256]; /* kind "": a real device */
 	struct net_addr addrs[NET_VIEW_ADDRS];
 	size_t naddrs;
+	struct net_route routes[NET_VIEW_ROUTES]; /* of the main table */
+	size_t nroutes;
+	struct net_usage usage;
 };
 /* In the namespace, or (-1) the caller's. No such link: 0, found is false. Blocks: for netlink. */
 int net_look(int netns_fd, const char *ifname, struct net_view *ret, struct err *err);
+/* Has it the address? Yes, when that is absent. */
+bool net_view_has(const struct net_view *view, const struct net_addr *addr);
+
+/* How an interface differs from what net_attach makes of it. */
+enum net_state {
+	NET_RIGHT,
+	NET_UNPLUGGED, /* its outer end is not on the bridge. Without one: never */
+	NET_GONE,      /* there is none of its name inside */
+	NET_DOWN,
+	NET_NO_ADDRESS,
+	NET_NO_ROUTE,
+};
+/* The first of these that is true, or -errno. netns_fd -1: who is inside may change what he likes, so
+ * only the outer end counts. Blocks: for netlink. */
+int net_compare(int netns_fd, const struct net_iface *iface, struct err *err);
+
+/* What the tables of ours say, as the kernel has it: one element of a set, or one translation. */
+struct net_rule {
+	const char *kind; /* "published", "leaves", "internal", "calls", "host", "is", "filtered" */
+	char ifname[16];  /* the bridge, or the port on it, that it is about; "": none */
+	struct net_addr addr; /* the address that it is about; family 0: none */
+	char text[160];       /* in words */
+};
+/*
+ * net_rules_look - all of them, each to `tell`, in no order
+ *
+ * Fails: netlink. Without tables, or without nf_tables: none.
+ */
+int net_rules_look(const char *instance, void (*tell)(const struct net_rule *rule, void *data),
+	void *data, struct err *err);
 
 /*
  * net_walls_of_others - chains of other tables that drop what is forwarded, by their policy

@@ -38,6 +38,14 @@ static void reply_stats(const struct nlmsghdr *header, void *data)
 	sum->tx_dropped += stats.tx_dropped + stats.tx_errors;
 }
 
+void usage_ask(struct rtnl *nl, int ifindex, struct net_usage *ret)
+{
+	const struct ifinfomsg info = { .ifi_index = ifindex };
+
+	rtnl_begin(nl, RTM_GETLINK, 0, &info, sizeof info, "count what a link carried");
+	rtnl_reply(nl, reply_stats, ret);
+}
+
 int net_usage(const char *pin, struct net_usage *ret, struct err *err)
 {
 	const struct ifinfomsg info = { 0 };

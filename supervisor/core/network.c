@@ -11,6 +11,7 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
 #include "supervisor/core/service.h"
+#include "supervisor/runtime/helpers.h"
 #include "supervisor/runtime/volume.h"
 
 bool network_needed(const struct service *s)
@@ -184,22 +185,60 @@ static bool is_declared(const char *ifname, const char *alias, void *data)
 	return false;
 }
 
-/* A container that runs and has lost its links gets them back; all others are left as they are. */
+/* May somebody in its namespace configure it: the container itself, or one that shares it? */
+static bool is_its_own(const struct service *s)
+{
+	for (size_t i = 0; i < s->sv->nservices; i++) {
+		const struct container_spec *spec = s->sv->services[i].unit->spec;
+		bool inside = spec == s->unit->spec ||
+			      (spec->net.mode == NET_CONTAINER &&
+				      strcmp(spec->net.container, s->unit->spec->name) == 0);
+
+		if (inside && helpers_is_net_admin(spec))
+			return true;
+	}
+	return false;
+}
+
+static int first_wrong(int fd, const struct net_spec *net, const char **ret_ifname, struct err *err)
+{
+	int r = NET_RIGHT;
+
+	for (size_t i = 0; r == NET_RIGHT && i < net->nifaces; i++) {
+		r = net_compare(fd, &net->ifaces[i], err);
+		*ret_ifname = net->ifaces[i].ifname;
+	}
+	return r;
+}
+
+/* A container that runs and has lost its links, or what makes them work inside, gets that back; all
+ * others are left as they are. */
 static void reattach(const struct service *s)
 {
+	static const char *const lost[] = { [NET_UNPLUGGED] = "its place on the bridge",
+		[NET_GONE] = "the link itself",
+		[NET_DOWN] = "its being up",
+		[NET_NO_ADDRESS] = "its address",
+		[NET_NO_ROUTE] = "its default route" };
 	const struct net_spec *net = &s->unit->spec->net;
+	const char *ifname = "";
 	struct err err = { 0 };
 	char path[512];
 	own_fd fd = -1;
-	int r = net_is_attached(net->ifaces, net->nifaces, &err);
+	int r;
 
-	if (r > 0)
-		return;
 	(void)snprintf(path, sizeof path, "%s/pin/%s.net", s->sv->env.run_dir, s->unit->spec->name);
 	fd = netns_open(path, &err);
 	if (fd == -ENOENT)
 		return;
-	r = fd < 0 ? fd : net_attach(fd, net->ifaces, net->nifaces, &err);
+	r = fd < 0 ? fd : first_wrong(is_its_own(s) ? -1 : fd, net, &ifname, &err);
+	if (r == NET_RIGHT)
+		return;
+	if (r > 0) {
+		log_info(
+			"%s: %s has lost %s: it is attached again", s->unit->stem, ifname, lost[r]);
+		r = net_attach(fd, net->ifaces, net->nifaces, &err);
+	}
 	if (r < 0)
 		log_error("%s: cannot be attached again: %s", s->unit->stem, err.text);
 }

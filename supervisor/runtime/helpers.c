@@ -49,8 +49,7 @@ static void leave_the_loop(struct plan *plan)
 
 /* ---- the preparer ------------------------------------------------------------------------------ */
 
-/* May it configure its own network? Then it may have left anything in it, and gets a new one. */
-static bool is_net_admin(const struct container_spec *spec)
+bool helpers_is_net_admin(const struct container_spec *spec)
 {
 	return (spec->process.caps_root | spec->process.caps_other) & CAPABILITY_BIT(CAP_NET_ADMIN);
 }
@@ -59,7 +58,7 @@ static bool is_net_admin(const struct container_spec *spec)
  * it gets a new one. */
 static int leave_old(const struct container_spec *spec, const char *pin, struct err *err)
 {
-	bool renewed = is_net_admin(spec);
+	bool renewed = helpers_is_net_admin(spec);
 	own_fd old = netns_open(pin, err);
 	int r = 0;
 
@@ -112,7 +111,7 @@ bool helpers_prepare_needed(const struct container_env *env, const struct contai
 	if (spec->net.mode != NET_PRIVATE)
 		return false;
 	plan_pin_path(env, spec->name, pin, sizeof pin);
-	return is_net_admin(spec) || spec->net.ndevices || statfs(pin, &st) < 0 ||
+	return helpers_is_net_admin(spec) || spec->net.ndevices || statfs(pin, &st) < 0 ||
 	       st.f_type != NSFS_MAGIC;
 }
 

@@ -7,6 +7,10 @@
 /* Is there something to make in the host's namespaces before the container can be cloned? */
 bool helpers_prepare_needed(const struct container_env *env, const struct container_spec *spec);
 
+/* May it configure its own network? Then it may have left anything in it, and each start gets a new
+ * one; and what is in it now is its own business. */
+bool helpers_is_net_admin(const struct container_spec *spec);
+
 /* Ends with REPORT_PREPARED, whose text is the root's lower directory, or with REPORT_FAIL. */
 _Noreturn void helpers_prepare(struct plan *plan);
 

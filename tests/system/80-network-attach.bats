@@ -33,10 +33,16 @@ prepare() { need_root_fs busybox; }
 	pings db 10.60.0.9
 	run -0 berth network ls lan
 	[[ ${lines[1]} =~ ^lan\ +bridge\ +br-lan\ +10.60.0.0/24\ +fd00:60::/64\ +db,\ web$ ]]
-	berth network inspect lan.network | jq -e '.[0] | .labels.site == "berlin" and .link.up and
+	berth network inspect --json lan.network | jq -e '.[0] | .labels.site == "berlin" and .link.up and
 		(.link.addresses | any(. == "10.60.0.1/24")) and (.members | length) == 2 and
 		(.members[] | select(.unit == "web.container") | .ipv4 == "10.60.0.9" and .default_route and
 		.host_link.exists and .link.mac == "02:00:00:00:60:09" and .counters.rx_packets > 0)'
+	run -0 berth network inspect lan
+	has 'network lan: bridge of lan.network'
+	has '    route default via 10.60.0.1'
+	has 'rule (leaves) who is in 10.60.0.0 leaves as the host'
+	has ' is 10.60.0.9'
+	[[ "$output" != *10.61.0* ]]
 	run -0 berth network check
 	[ -z "$output" ]
 	run -4 berth network inspect nowhere

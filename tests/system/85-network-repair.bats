@@ -41,6 +41,65 @@ says() { wait_until 10 grep -q -- "$1" "$BATS_TEST_TMPDIR/supervise.log"; }
 	[ "$pids" = "$(pid_of a) $(pid_of b)" ]
 }
 
+# inside_lost NAME WHAT CHECK-WORDS: the check says so, and a reload puts it back
+inside_lost() {
+	run -1 berth network check
+	has "site: $1.container $3"
+	berth reload
+	says "$1: .* has lost $2: it is attached again"
+	run -0 berth network check
+}
+
+@test "what is taken away inside a container is seen by check; a reload puts back what it may not touch itself" {
+	pids="$(pid_of a) $(pid_of b)"
+	inside a ip addr del 10.75.0.2/24 dev eth0
+	inside_lost a 'its address' 'eth0 has not its address: berth reload'
+	inside a ip -6 route del default
+	inside_lost a 'its default route' 'eth0 has not its default route'
+	inside a ip link set eth0 down
+	inside_lost a 'its being up' 'eth0 is down in the container'
+	inside b ip link set eth0 down
+	inside b ip link set eth0 name gone0
+	inside_lost b 'the link itself' 'eth0 is missing in the container'
+	inside b ip link del eth0
+	says 'b: somebody deleted its link'
+	wait_until 10 pings b 10.75.0.2 1
+	pings a 10.75.0.3
+	inside a ip -6 route show default | grep -q fd00:75::1
+	[ "$pids" = "$(pid_of a) $(pid_of b)" ]
+	# Who may configure his network is left alone.
+	on c site.network AddCapability=NET_ADMIN
+	berth reload
+	wait_for ready c
+	berth exec c ip addr flush dev eth0
+	run -1 berth network check
+	has 'site: c.container eth0 has not its address: berth restart c'
+	berth reload
+	run -1 berth network check
+	berth restart c
+	wait_for ready c
+	run -0 berth network check
+}
+
+@test "rules of ours that are gone are told by check, port by port" {
+	on d site.network:ip=10.75.0.4 PublishPort=8080-8082:80-82
+	berth reload
+	wait_for ready d
+	run -0 berth network inspect site
+	has 'rule (published) tcp 8081 to 10.75.0.4 port 81'
+	kill -STOP "$SUPERVISOR"
+	nft delete element inet "$(table)" ports4 '{ tcp . 8081 }'
+	run -1 berth network check
+	has 'site: its published ports are 5 of 6: berth reload'
+	nft delete table inet "$(table)"
+	run -1 berth network check
+	has 'site: its packet rules are missing: berth reload'
+	kill -CONT "$SUPERVISOR"
+	says 'removed packet rules of berth'
+	right() { berth network check; }
+	wait_until 10 right
+}
+
 @test "deleted while berth was dead: the next supervisor restores it; orphans of ours go, others stay" {
 	instance=$(table)
 	instance=${instance#berth-}

@@ -1,0 +1,292 @@
+/* What is in the tables of ours now, read back from the kernel: the elements of their sets and maps,
+ * which say nearly all, and the translations of who leaves. The other side of ruleset.c and guard.c. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "netns/net.h"
+#include "netns/nft.h"
+#include "supervisor/base/own.h"
+
+enum { IN_SIZE = 32768, KEY_SIZE = 64 };
+
+struct element {
+	const uint8_t *key, *value;
+	size_t key_size, value_size;
+	const char *chain; /* of a map of verdicts */
+};
+
+struct look {
+	char table[64];
+	void (*tell)(const struct net_rule *rule, void *data);
+	void *data;
+	const struct set *set;
+};
+
+typedef void render_fn(const struct element *e, struct net_rule *ret);
+
+/* ---- one set each -------------------------------------------------------------------------------- */
+
+static struct net_addr addr_of(const uint8_t *bytes, size_t size)
+{
+	struct net_addr addr = { .family = size == 4 ? AF_INET : AF_INET6,
+		.prefix = (uint8_t)(8 * size) };
+
+	memcpy(addr.bytes, bytes, size);
+	return addr;
+}
+
+static unsigned port_at(const uint8_t *at)
+{
+	return (unsigned)at[0] << 8 | at[1];
+}
+
+static const char *protocol_of(uint8_t number)
+{
+	return number == IPPROTO_TCP ? "tcp" : number == IPPROTO_UDP ? "udp" : "?";
+}
+
+static void name_take(char ret[static IFNAMSIZ], const uint8_t *at)
+{
+	memcpy(ret, at, IFNAMSIZ - 1);
+	ret[IFNAMSIZ - 1] = '\0';
+}
+
+static void render_internal(const struct element *e, struct net_rule *ret)
+{
+	name_take(ret->ifname, e->key);
+	(void)snprintf(ret->text, sizeof ret->text, "no way out, and none in");
+}
+
+static void render_pair(const struct element *e, struct net_rule *ret)
+{
+	char to[IFNAMSIZ];
+
+	name_take(ret->ifname, e->key);
+	name_take(to, e->key + IFNAMSIZ);
+	(void)snprintf(ret->text, sizeof ret->text, "may call %s",
+		strcmp(to, ret->ifname) == 0 ? "its own members" : to);
+}
+
+/* [address] protocol port -> address port; each fills whole words. */
+static void render_port(const struct element *e, struct net_rule *ret)
+{
+	size_t size = e->value_size - 4;
+	size_t skip = e->key_size - 8;
+	struct net_port port = { .count = 1 };
+
+	ret->addr = port.addr = addr_of(e->value, size);
+	if (skip)
+		port.host_addr = addr_of(e->key, skip);
+	port.protocol = e->key[skip];
+	port.host_port = (uint16_t)port_at(e->key + skip + 4);
+	port.port = (uint16_t)port_at(e->value + size);
+	(void)snprintf(ret->text, sizeof ret->text, "%s %s%s%u to %s port %u",
+		protocol_of(port.protocol), skip ? net_addr_print(&port.host_addr, false).text : "",
+		skip ? " port " : "", port.host_port, net_addr_print(&port.addr, false).text,
+		port.port);
+}
+
+static void render_host(const struct element *e, struct net_rule *ret)
+{
+	size_t size = e->key_size - 8;
+
+	ret->addr = addr_of(e->key, size);
+	(void)snprintf(ret->text, sizeof ret->text, "%s may use the host's %s port %u",
+		net_addr_print(&ret->addr, false).text, protocol_of(e->key[size]),
+		port_at(e->key + size + 4));
+}
+
+static void render_mac(const struct element *e, struct net_rule *ret)
+{
+	const uint8_t *mac = e->key + IFNAMSIZ;
+
+	name_take(ret->ifname, e->key);
+	(void)snprintf(ret->text, sizeof ret->text, "%s is %02x:%02x:%02x:%02x:%02x:%02x",
+		ret->ifname, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static void render_own(const struct element *e, struct net_rule *ret)
+{
+	struct net_addr addr = addr_of(e->key + IFNAMSIZ, e->key_size - IFNAMSIZ);
+
+	name_take(ret->ifname, e->key);
+	(void)snprintf(ret->text, sizeof ret->text, "%s is %s", ret->ifname,
+		net_addr_print(&addr, false).text);
+}
+
+static void render_filter(const struct element *e, struct net_rule *ret)
+{
+	name_take(ret->ifname, e->key);
+	(void)snprintf(ret->text, sizeof ret->text, "%s by chain %s", ret->ifname,
+		e->chain ? e->chain : "?");
+}
+
+static const struct set {
+	uint8_t family;
+	const char *name;
+	size_t key_size, value_size; /* as the kernel has them; another one is not ours */
+	const char *kind;
+	render_fn *render;
+} sets[] = {
+	{ NFPROTO_INET, "internal", IFNAMSIZ, 0, "internal", render_internal },
+	{ NFPROTO_INET, "pairs", 2 * IFNAMSIZ, 0, "calls", render_pair },
+	{ NFPROTO_INET, "ports4", 8, 8, "published", render_port },
+	{ NFPROTO_INET, "ports4_addr", 12, 8, "published", render_port },
+	{ NFPROTO_INET, "ports6", 8, 20, "published", render_port },
+	{ NFPROTO_INET, "ports6_addr", 24, 20, "published", render_port },
+	{ NFPROTO_INET, "host4", 12, 0, "host", render_host },
+	{ NFPROTO_INET, "host6", 24, 0, "host", render_host },
+	{ NFPROTO_BRIDGE, "macs", IFNAMSIZ + 8, 0, "is", render_mac },
+	{ NFPROTO_BRIDGE, "addr4", IFNAMSIZ + 4, 0, "is", render_own },
+	{ NFPROTO_BRIDGE, "addr6", IFNAMSIZ + 16, 0, "is", render_own },
+	{ NFPROTO_BRIDGE, "filter_to", IFNAMSIZ, 0, "filtered", render_filter },
+	{ NFPROTO_BRIDGE, "filter_from", IFNAMSIZ, 0, "filtered", render_filter },
+};
+
+/* ---- reading the answers ------------------------------------------------------------------------- */
+
+/* The attribute after that one in a nest (NULL: the first), or NULL. */
+static const struct nlattr *next_in(const struct nlattr *nest, const struct nlattr *attr)
+{
+	const char *end = (const char *)nest + nest->nla_len;
+
+	attr = attr ? mnl_attr_next(attr) : mnl_attr_get_payload(nest);
+	return mnl_attr_ok(attr, (int)(end - (const char *)attr)) ? attr : NULL;
+}
+
+static const struct nlattr *in_nest(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr = nest ? next_in(nest, NULL) : NULL;
+
+	while (attr && mnl_attr_get_type(attr) != type)
+		attr = next_in(nest, attr);
+	return attr;
+}
+
+static void element_take(const struct look *look, const struct nlattr *elem)
+{
+	const struct nlattr *key = in_nest(in_nest(elem, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+	const struct nlattr *data = in_nest(elem, NFTA_SET_ELEM_DATA);
+	const struct nlattr *value = in_nest(data, NFTA_DATA_VALUE);
+	const struct nlattr *chain = in_nest(in_nest(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
+	struct net_rule rule = { .kind = look->set->kind };
+	struct element e = { 0 };
+
+	if (!key || mnl_attr_get_payload_len(key) != look->set->key_size ||
+		(look->set->value_size &&
+			(!value || mnl_attr_get_payload_len(value) != look->set->value_size)))
+		return;
+	e.key = mnl_attr_get_payload(key);
+	e.key_size = look->set->key_size;
+	e.value = value ? mnl_attr_get_payload(value) : NULL;
+	e.value_size = look->set->value_size;
+	e.chain = chain ? mnl_attr_get_str(chain) : NULL;
+	look->set->render(&e, &rule);
+	look->tell(&rule, look->data);
+}
+
+static int on_elements(const struct nlmsghdr *h, void *data)
+{
+	const struct nlattr *list = nft_attr(h, NFTA_SET_ELEM_LIST_ELEMENTS);
+	const struct nlattr *elem = list ? next_in(list, NULL) : NULL;
+
+	for (; elem; elem = next_in(list, elem))
+		element_take(data, elem);
+	return MNL_CB_OK;
+}
+
+/* "ip saddr SUBNET … masquerade": the subnet is the first value of an address's size. What is about
+ * answers of translations (ct) is left out. */
+static int on_rule(const struct nlmsghdr *h, void *data)
+{
+	const struct nlattr *list = nft_attr(h, NFTA_RULE_EXPRESSIONS);
+	const struct look *look = data;
+	struct net_rule rule = { .kind = "leaves" };
+	bool leaves = false;
+
+	for (const struct nlattr *elem = list ? next_in(list, NULL) : NULL; elem;
+		elem = next_in(list, elem)) {
+		const struct nlattr *name = in_nest(elem, NFTA_EXPR_NAME);
+		const struct nlattr *value = in_nest(
+			in_nest(in_nest(elem, NFTA_EXPR_DATA), NFTA_CMP_DATA), NFTA_DATA_VALUE);
+		size_t size = value ? mnl_attr_get_payload_len(value) : 0;
+
+		if (!name || strcmp(mnl_attr_get_str(name), "ct") == 0)
+			return MNL_CB_OK;
+		leaves = leaves || strcmp(mnl_attr_get_str(name), "masq") == 0;
+		if (strcmp(mnl_attr_get_str(name), "cmp") == 0 && !rule.addr.family &&
+			(size == 4 || size == 16))
+			rule.addr = addr_of(mnl_attr_get_payload(value), size);
+	}
+	if (!leaves || !rule.addr.family)
+		return MNL_CB_OK;
+	(void)snprintf(rule.text, sizeof rule.text, "who is in %s leaves as the host",
+		net_addr_print(&rule.addr, false).text);
+	look->tell(&rule, look->data);
+	return MNL_CB_OK;
+}
+
+/* ---- asking -------------------------------------------------------------------------------------- */
+
+static int ask(struct mnl_socket *sock, const struct look *look, uint8_t family, uint16_t type,
+	uint16_t name_attr, const char *name, mnl_cb_t read)
+{
+	_Alignas(struct nlmsghdr) char buf[IN_SIZE] = { 0 };
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *info = mnl_nlmsg_put_extra_header(h, sizeof *info);
+	ssize_t got;
+	int r = MNL_CB_OK;
+
+	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	info->nfgen_family = family;
+	/* NFTA_RULE_TABLE, NFTA_SET_ELEM_LIST_TABLE */
+	mnl_attr_put_strz(h, 1, look->table);
+	mnl_attr_put_strz(h, name_attr, name);
+	if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0)
+		return -errno;
+	while (r > MNL_CB_STOP) {
+		got = mnl_socket_recvfrom(sock, buf, sizeof buf);
+		if (got < 0)
+			return -errno;
+		r = mnl_cb_run(buf, (size_t)got, 0, 0, read, (void *)(uintptr_t)look);
+	}
+	/* No such table, chain or set: it says nothing. */
+	return r == MNL_CB_STOP || errno == ENOENT ? 0 : -errno;
+}
+
+static int look_all(struct mnl_socket *sock, struct look *look)
+{
+	int r = mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0
+			? -errno
+			: ask(sock, look, NFPROTO_INET, NFT_MSG_GETRULE, NFTA_RULE_CHAIN,
+				  "postrouting", on_rule);
+
+	for (size_t i = 0; r == 0 && i < sizeof sets / sizeof sets[0]; i++) {
+		look->set = &sets[i];
+		r = ask(sock, look, sets[i].family, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_SET,
+			sets[i].name, on_elements);
+	}
+	return r;
+}
+
+int net_rules_look(const char *instance, void (*tell)(const struct net_rule *rule, void *data),
+	void *data, struct err *err)
+{
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct look look = { .tell = tell, .data = data };
+	int r;
+
+	(void)snprintf(look.table, sizeof look.table, "berth-%.40s", instance);
+	if (!sock)
+		return errno == EPROTONOSUPPORT ? 0 : err_sys(err, errno, "read the packet rules");
+	r = look_all(sock, &look);
+	(void)mnl_socket_close(sock);
+	/* The kernel has no nf_tables. */
+	return r == 0 || r == -EINVAL ? 0 : err_sys(err, -r, "read the packet rules");
+}
