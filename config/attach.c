@@ -251,7 +251,7 @@ void pass_attach(struct build *b, uint32_t unit)
 	size_t n = 0;
 
 	if (part->spec->native) {
-		part->spec->net.mode = NET_HOST;
+		part->spec->net.mode = part->spec->secluded ? NET_PRIVATE : NET_HOST;
 		return;
 	}
 	for (size_t i = 0; i < draft->network.n; i++)

@@ -119,6 +119,16 @@ bool ifname_valid(const char *name);
 void network_options(struct build *b, uint32_t unit);
 void network_range(struct build *b, uint32_t unit, const struct draft_item *item);
 
+/* nameserver.c: does berth run a name server for it; the address that it is asked at, or NULL; what is
+ * known when all addresses are; and its containers want it. */
+bool is_name_server(const struct unit_draft *draft);
+const struct net_addr *name_server_of(const struct build *b, uint32_t network);
+void name_server_finish(struct build *b, uint32_t unit);
+void graph_name_servers(struct build *b, uint32_t unit);
+/* bundle.c: a program that berth needs without being told of one: out of the bundle that is called so,
+ * else of the host. Gives: argv[0], or NULL: there is none. */
+const char *program_find(struct build *b, struct program_spec *program, const char *name);
+
 /* image_config.c: what the file says; false: it is not there. What is wrong in it is a problem. */
 bool image_config_read(struct build *b, const char *path, struct image_config *ret);
 
@@ -132,17 +142,18 @@ void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities,
 void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
 void pass_fs(struct build *b, uint32_t unit);       /* filesystem.c: [Mount], Device= */
 void pass_pull(struct build *b, uint32_t unit);     /* pull.c: [Image] */
-void pass_service(struct build *b, uint32_t unit);  /* service.c: how it is supervised */
-void pass_mounts(struct build *b, uint32_t unit);   /* mounts.c: Volume=, Tmpfs=, Secret= */
-void pass_attach(struct build *b, uint32_t unit);   /* attach.c: Network=, IP= */
-void pass_addresses(struct build *b);               /* attach.c: leases and interfaces */
-void pass_devices(struct build *b);                 /* lent.c: Device= */
-void pass_ports(struct build *b);                   /* ports.c: PublishPort= */
-void pass_walls(struct build *b);                   /* walls.c: who may talk to whom */
-void pass_names(struct build *b);                   /* hosts.c: texts of hosts and resolv.conf */
-void pass_graph(struct build *b);                   /* resolve.c: After=, Requires=, [Install] */
-void pass_check(struct build *b);                   /* check.c: what needs the whole set */
-void pass_hashes(struct build *b);                  /* dump.c */
+void pass_name_server(struct build *b, uint32_t unit); /* nameserver.c: NameServer= */
+void pass_service(struct build *b, uint32_t unit);     /* service.c: how it is supervised */
+void pass_mounts(struct build *b, uint32_t unit);      /* mounts.c: Volume=, Tmpfs=, Secret= */
+void pass_attach(struct build *b, uint32_t unit);      /* attach.c: Network=, IP= */
+void pass_addresses(struct build *b);                  /* attach.c: leases and interfaces */
+void pass_devices(struct build *b);                    /* lent.c: Device= */
+void pass_ports(struct build *b);                      /* ports.c: PublishPort= */
+void pass_walls(struct build *b);                      /* walls.c: who may talk to whom */
+void pass_names(struct build *b);                      /* hosts.c: texts of hosts and resolv.conf */
+void pass_graph(struct build *b);                      /* resolve.c: After=, Requires=, [Install] */
+void pass_check(struct build *b);                      /* check.c: what needs the whole set */
+void pass_hashes(struct build *b);                     /* dump.c */
 
 /*
  * unit_resolve - which unit a name in After=, Requires=, Wants=, Network= means

@@ -65,18 +65,47 @@ static bool bundle_in_dirs(struct build *b, const struct strv *dirs, struct prog
 	return false;
 }
 
+/* Where it is, if anywhere; `tried`: the directories without it. Gives: has it the program? */
+static bool bundle_look(struct build *b, struct program_spec *program, struct strbuf *tried)
+{
+	bool has_file = false;
+
+	if (bundle_in_dirs(b, b->bundle_dirs, program, tried) ||
+		(!bundle_in_payload(b, program, &has_file) &&
+			bundle_in_dirs(b, &b->set->conf.bundle_path, program, tried)))
+		has_file = access(build_text(b, "%s/%s", program->dir, program->file), X_OK) == 0;
+	return has_file;
+}
+
+const char *program_find(struct build *b, struct program_spec *program, const char *name)
+{
+	static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+		"/usr/bin", "/sbin", "/bin" };
+	char text[700] = "";
+	struct strbuf tried = STRBUF(text);
+
+	*program = (struct program_spec){
+		.bundle = name, .file = name, .verify_always = b->set->conf.verify == VERIFY_ALWAYS
+	};
+	if (bundle_look(b, program, &tried))
+		return name;
+	*program = (struct program_spec){ 0 };
+	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+		const char *path = build_text(b, "%s/%s", dirs[i], name);
+
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	return NULL;
+}
+
 static void bundle_find(struct build *b, const struct draft_str *bundle, struct origin command,
 	struct program_spec *program)
 {
 	char text[700] = "";
 	struct strbuf tried = STRBUF(text);
-	bool has_file = false;
+	bool has_file = bundle_look(b, program, &tried);
 
-	if (bundle_in_dirs(b, b->bundle_dirs, program, &tried))
-		has_file = access(build_text(b, "%s/%s", program->dir, program->file), X_OK) == 0;
-	else if (!bundle_in_payload(b, program, &has_file) &&
-		 bundle_in_dirs(b, &b->set->conf.bundle_path, program, &tried))
-		has_file = access(build_text(b, "%s/%s", program->dir, program->file), X_OK) == 0;
 	if (!program->dir && !program->tag && tried.used)
 		ERROR_AT(b, bundle->at, "Bundle: %s was not found; searched %s: put it there",
 			bundle->v, text);
@@ -175,7 +204,7 @@ void pass_bundle(struct build *b, uint32_t unit)
 	if (draft->leases)
 		bundle_client(b, program);
 	if (!part->spec->native || part->spec->filesystem || part->spec->own_program ||
-		argv->n == 0)
+		part->spec->secluded || argv->n == 0)
 		return;
 	for (size_t i = 0; i < draft->prefer_host.n && !DRAFT_SET(draft->bundle); i++)
 		if (draft->prefer_host.v[i].text[0] == '/')

@@ -212,6 +212,7 @@ struct unit_draft {
 	struct draft_choice limits_policy; /* enum policy_choice */
 	struct draft_list allow_host_port; /* "PORT[-PORT][/udp]" each */
 	struct draft_list allow_network;   /* "OTHER.network" each */
+	struct draft_bool name_server;
 	struct draft_bool foreign_source;
 	struct draft_bytes root_size;
 	struct draft_choice persist; /* enum root_persist */

@@ -248,6 +248,7 @@ static void container_print(const struct container_spec *spec, FILE *out)
 	list(out, "unmask", &spec->unmask);
 	if (!spec->native)
 		number(out, "shm size", spec->shm_size);
+	flag(out, "secluded", spec->secluded);
 	flag(out, "init", spec->run_init);
 	flag(out, "hold open", spec->hold_open);
 	flag(out, "notify socket", spec->notify_socket);

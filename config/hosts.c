@@ -12,6 +12,9 @@
 
 enum { HOST_FILE_MAX = 64 * 1024 };
 
+/* The domain that podman gives to the names of its networks. */
+#define NAMES_DOMAIN "dns.podman"
+
 #define HOSTS_HEAD "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 /* Text that grows on the heap; the end goes into the arena. */
@@ -73,35 +76,56 @@ static struct strv names_of(struct build *b, uint32_t unit, const struct attachm
 	return names;
 }
 
-static void host_line(FILE *file, const struct net_addr *addr, const struct strv *names)
+static void host_line(
+	FILE *file, const struct net_addr *addr, const struct strv *names, bool in_domain)
 {
 	if (!addr->family)
 		return;
 	(void)fprintf(file, "%s\t", net_addr_print(addr, false).text);
 	for (size_t i = 0; i < names->n; i++)
 		(void)fprintf(file, "%s%s", i ? " " : "", names->v[i]);
+	for (size_t i = 0; in_domain && i < names->n; i++)
+		(void)fprintf(file, " %s." NAMES_DOMAIN, names->v[i]);
 	(void)fputc('\n', file);
 }
 
-/* The siblings of one network: the same text for all of them. */
+/* The siblings of one network. */
+static void members_text(struct build *b, uint32_t network, bool in_domain, FILE *file)
+{
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		for (size_t k = 0; k < b->parts[i].nnets; k++) {
+			const struct attachment *net = &b->parts[i].nets[k];
+			struct strv names;
+
+			if (net->network != network || b->parts[i].spec->native)
+				continue;
+			names = names_of(b, i, net);
+			host_line(file, &net->addr4, &names, in_domain);
+			host_line(file, &net->addr6, &names, in_domain);
+		}
+}
+
+/* The same text for all of them. */
 static const char *network_text(struct build *b, uint32_t network)
 {
 	struct page page;
 
 	if (!page_open(b, &page))
 		return "";
-	for (uint32_t i = 0; i < b->set->nunits; i++)
-		for (size_t k = 0; k < b->parts[i].nnets; k++) {
-			const struct attachment *net = &b->parts[i].nets[k];
-			struct strv names;
-
-			if (net->network != network)
-				continue;
-			names = names_of(b, i, net);
-			host_line(page.file, &net->addr4, &names);
-			host_line(page.file, &net->addr6, &names);
-		}
+	members_text(b, network, false, page.file);
 	return page_close(b, &page);
+}
+
+static void dotted_put(
+	struct build *b, uint32_t unit, const struct attachment *net, uint32_t network, FILE *file)
+{
+	struct strv names = { 0 };
+
+	if (net->network == network && !b->parts[unit].spec->native)
+		names = names_of(b, unit, net);
+	for (size_t i = 0; i < names.n; i++)
+		if (strchr(names.v[i], '.') && hostname_valid(names.v[i]))
+			(void)fprintf(file, "server=/%s/\n", names.v[i]);
 }
 
 /* host-gateway: the address under which this container reaches the host. */
@@ -266,17 +290,43 @@ static size_t servers_put(const struct draft_list *list, FILE *file)
 	return list->n;
 }
 
-/* The name servers of its networks. */
+/* The name servers of its networks: those that berth runs, else the written ones. */
 static size_t servers_of_networks(const struct build *b, const struct part *part, FILE *file)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < part->nnets; i++) {
 		const struct unit_draft *network = b->parts[part->nets[i].network].draft;
+		const struct net_addr *ours = name_server_of(b, part->nets[i].network);
 
-		n += network ? servers_put(&network->network_dns, file) : 0;
+		if (ours)
+			(void)fprintf(file, "nameserver %s\n", net_addr_print(ours, false).text);
+		n += ours ? 1 : network ? servers_put(&network->network_dns, file) : 0;
 	}
 	return n;
+}
+
+static bool asks_ours(const struct build *b, const struct part *part)
+{
+	for (size_t i = 0; i < part->nnets; i++)
+		if (name_server_of(b, part->nets[i].network))
+			return true;
+	return false;
+}
+
+/* As podman does it: first the domain of the network's own names, then the host's, and its options. */
+static void search_put(FILE *file, const char *of_host)
+{
+	(void)fputs("search " NAMES_DOMAIN, file);
+	for (const char *line = of_host; *line;
+		line += strcspn(line, "\n") + (strchr(line, '\n') != NULL))
+		if (str_starts(line, "search ") || str_starts(line, "domain "))
+			(void)fprintf(file, " %.*s", (int)strcspn(line + 7, "\n"), line + 7);
+	(void)fputc('\n', file);
+	for (const char *line = of_host; *line;
+		line += strcspn(line, "\n") + (strchr(line, '\n') != NULL))
+		if (str_starts(line, "options "))
+			(void)fprintf(file, "%.*s\n", (int)strcspn(line, "\n"), line);
 }
 
 /* The container's own servers, else those of its networks, else the host's. */
@@ -288,8 +338,14 @@ static const char *resolv_text(struct build *b, const struct part *part, const c
 	if (!page_open(b, &page))
 		return "";
 	servers_check(b, &draft->dns);
+	if (draft->dns.n && asks_ours(b, part))
+		WARN_AT(b, draft->dns.v[0].at,
+			"DNS: then it does not ask its network's name server: write DNS= in the "
+			".network");
 	if (!servers_put(&draft->dns, page.file) && !servers_of_networks(b, part, page.file))
 		(void)fputs(of_host, page.file);
+	else if (!draft->dns.n && !draft->dns_search.n && asks_ours(b, part))
+		search_put(page.file, of_host);
 	/* Of several search lines the last one counts: ours stands behind the host's. */
 	for (size_t i = 0; i < draft->dns_search.n; i++) {
 		const char *text = draft->dns_search.v[i].text;
@@ -302,6 +358,66 @@ static const char *resolv_text(struct build *b, const struct part *part, const c
 	if (draft->dns_search.n)
 		(void)fputc('\n', page.file);
 	return page_close(b, &page);
+}
+
+/* ---- what a name server is told ----------------------------------------------------------------- */
+
+/* The members, each name also in the domain that podman's containers know. */
+static const char *told_text(struct build *b, uint32_t network)
+{
+	struct page page;
+
+	if (!page_open(b, &page))
+		return "";
+	(void)fputs("127.0.0.1\tlocalhost\n::1\tlocalhost\n", page.file);
+	members_text(b, network, true, page.file);
+	return page_close(b, &page);
+}
+
+/* Whom it asks itself, and what nobody else is asked about: names without a dot, those of members that
+ * have one, and the addresses of the network. A line each, as dnsmasq's --server has it. */
+static const char *upstream_text(struct build *b, uint32_t network, const char *of_host)
+{
+	const struct net_bridge *bridge = b->set->units[network].bridge;
+	const struct draft_list *dns = &b->parts[network].draft->network_dns;
+	const struct net_addr *const subnets[] = { &bridge->subnet4, &bridge->subnet6 };
+	struct page page;
+	size_t n = 0;
+
+	if (!page_open(b, &page))
+		return "";
+	for (size_t i = 0; !bridge->internal && i < dns->n; i++, n++)
+		(void)fprintf(page.file, "server=%s\n", dns->v[i].text);
+	for (const char *line = of_host; !bridge->internal && !dns->n && *line;
+		line += strcspn(line, "\n") + (strchr(line, '\n') != NULL)) {
+		struct net_addr addr;
+		char word[80];
+
+		if (sscanf(line, "nameserver %79s", word) == 1 &&
+			net_addr_parse(word, &addr) == 0 && ++n)
+			(void)fprintf(page.file, "server=%s\n", word);
+	}
+	(void)fprintf(
+		page.file, "%sserver=//\nserver=/" NAMES_DOMAIN "/\n", n ? "" : "server=/#/\n");
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		for (size_t k = 0; k < b->parts[i].nnets; k++)
+			dotted_put(b, i, &b->parts[i].nets[k], network, page.file);
+	for (size_t i = 0; i < sizeof subnets / sizeof subnets[0]; i++)
+		if (subnets[i]->family)
+			(void)fprintf(page.file, "rev-server=%s\n",
+				net_addr_print(subnets[i], true).text);
+	return page_close(b, &page);
+}
+
+static void name_server_texts(struct build *b, uint32_t unit, const char *of_host)
+{
+	struct container_spec *spec = b->parts[unit].spec;
+
+	name_server_finish(b, unit);
+	spec->hosts = told_text(b, unit);
+	spec->hosts_name = file_name(b, unit, "names", false);
+	spec->resolv_conf = upstream_text(b, unit, of_host);
+	spec->resolv_name = file_name(b, unit, "servers", false);
 }
 
 static void names_check(struct build *b, uint32_t unit)
@@ -347,6 +463,8 @@ void pass_names(struct build *b)
 		struct part *part = &b->parts[i];
 		const char *added;
 
+		if (part->spec && part->spec->secluded)
+			name_server_texts(b, i, of_host[true]);
 		if (!part->spec || part->spec->native)
 			continue;
 		names_check(b, i);

@@ -529,6 +529,10 @@ const struct key keys_served[] = {
 		"their true addresses; say it there too for the way back. Otherwise networks do "
 		"not reach each other.",
 		.kinds = KIND(UNIT_NETWORK)),
+	BERTH("NameServer", flag, name_server,
+		"Its names are told by DNS too, for programs that only ask a server: berth runs a "
+		"dnsmasq on the network, which its containers ask first.",
+		.kinds = KIND(UNIT_NETWORK)),
 
 	CONF("StateDir", str, state_dir,
 		"Volumes, the store, logs, leases; /var/lib/berth. May be read-only."),

@@ -132,7 +132,7 @@ static void bridge_read(struct build *b, uint32_t unit)
 	const struct unit_draft *draft = b->parts[unit].draft;
 	struct net_bridge *bridge = b->set->units[unit].bridge;
 
-	bridge->name = b->set->units[unit].stem;
+	bridge->name = draft->stem;
 	if (DRAFT_SET(draft->network_name)) {
 		bridge->name = draft->network_name.v;
 		if (!name_valid(bridge->name))

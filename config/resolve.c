@@ -325,6 +325,7 @@ void pass_graph(struct build *b)
 		graph_image(b, i);
 		if (set->units[i].kind == UNIT_IMAGE)
 			after_uplinks(b, i, build_unit_at(b, i));
+		graph_name_servers(b, i);
 	}
 	graph_cycles(b);
 	for (uint32_t i = 0; i < set->nunits; i++)

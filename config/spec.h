@@ -92,6 +92,7 @@ struct container_spec {
 	const struct filesystem_spec
 		*filesystem; /* native: mounted and kept, instead of a program */
 	bool own_program;    /* native: berth itself is what argv runs */
+	bool secluded; /* native: in a network of its own; sees the host's files, and writes none */
 	struct root_spec root;
 	struct cgroup_limits limits;
 	struct net_spec net;

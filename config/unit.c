@@ -18,7 +18,7 @@ static bool is_filesystem(const struct unit_draft *draft)
 static bool is_run(const struct unit_draft *draft)
 {
 	return draft->kind == UNIT_CONTAINER || draft->kind == UNIT_SERVICE ||
-	       draft->kind == UNIT_IMAGE || is_filesystem(draft);
+	       draft->kind == UNIT_IMAGE || is_filesystem(draft) || is_name_server(draft);
 }
 
 static bool names_default(const char *text)
@@ -65,7 +65,7 @@ static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *dra
 	unit->description = DRAFT_SET(draft->description) ? draft->description.v : draft->stem;
 	if (!is_run(draft))
 		return;
-	if (is_filesystem(draft) || draft->kind == UNIT_IMAGE)
+	if (is_filesystem(draft) || draft->kind == UNIT_IMAGE || is_name_server(draft))
 		unit->stem = filesystem_name(b, draft->id);
 	part->spec = arena_alloc(b->arena, sizeof *part->spec);
 	if (!part->spec) {
@@ -156,6 +156,9 @@ static void units_build(struct build *b, const struct draft_set *drafts)
 	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 		if (b->set->units[i].kind == UNIT_IMAGE)
 			pass_pull(b, i);
+	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
+		if (b->parts[i].spec && is_name_server(b->parts[i].draft))
+			pass_name_server(b, i);
 	for (size_t k = 0; k < sizeof unit_passes / sizeof unit_passes[0]; k++)
 		for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 			if (b->parts[i].spec)

@@ -84,8 +84,9 @@ struct unit {
 	struct unit_list wants;
 	struct unit_list networks; /* the .network units it is attached to */
 	bool wanted; /* starts at boot: [Install] WantedBy= of a reached target, or Wants= from one */
-	struct container_spec *
-		spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_VOLUME with Device= */
+	struct container_spec
+		*spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_VOLUME with
+			 Device=, UNIT_NETWORK with NameServer= */
 	struct service_spec service;
 	struct net_bridge *bridge; /* UNIT_NETWORK */
 	struct strv labels;        /* UNIT_NETWORK: "key=value" */

@@ -1,6 +1,7 @@
 /* The network of the whole set: made and removed by worker processes, for netlink makes us wait. */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,6 +312,9 @@ void network_names(const struct supervisor *sv)
 			continue;
 		text_refresh(s, "/etc/hosts", spec->hosts_name, spec->hosts);
 		text_refresh(s, "/etc/resolv.conf", spec->resolv_name, spec->resolv_conf);
+		/* A name server reads them again; also when a supervisor before us died before this. */
+		if (spec->secluded)
+			(void)sv->sys->pidfd_signal(s->w.c.pidfd, SIGHUP);
 	}
 }
 

@@ -30,6 +30,7 @@
 #include "supervisor/runtime/initblob.h"
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/base/sealed.h"
+#include "supervisor/runtime/seclude.h"
 #include "supervisor/runtime/volume.h"
 
 /* A read-only container still needs its mount points made: in an upper layer this small. */
@@ -344,6 +345,8 @@ int step_root(struct plan *plan, struct err *err)
 {
 	int r;
 
+	if (plan->spec->native)
+		return plan->spec->secluded ? seclude_open(plan, err) : 0;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(err, errno, "make / private");
 	r = build_open_null(plan, err);
@@ -482,6 +485,15 @@ static int add_timezone(struct plan *plan, struct err *err)
 	return add_bind(plan, path, "/etc/localtime", false, MOUNT_ATTR_RDONLY, MS_PRIVATE, err);
 }
 
+static int add_secluded(struct plan *plan, struct err *err)
+{
+	const struct container_spec *spec = plan->spec;
+	int r = add_text(plan, spec->hosts_name, spec->hosts, SECLUDE_HOSTS, err);
+
+	return r < 0 ? r
+		     : add_text(plan, spec->resolv_name, spec->resolv_conf, SECLUDE_RESOLV, err);
+}
+
 /* Sources are opened where host paths mean what the configuration says; targets wait for the child. */
 int step_volumes(struct plan *plan, struct err *err)
 {
@@ -490,6 +502,8 @@ int step_volumes(struct plan *plan, struct err *err)
 	char hostname[80];
 	int r = 0;
 
+	if (spec->native)
+		return spec->secluded ? add_secluded(plan, err) : 0;
 	for (size_t i = 0; r >= 0 && i < spec->nmounts; i++) {
 		r = add_volume(plan, &spec->mounts[i], err);
 		if (r < 0 && spec->mounts[i].origin)

@@ -11,7 +11,8 @@
  * ends us: its words go to the supervisor. A privilege half dropped is never repaired. PR_SET_PDEATHSIG
  * is never set: it survives exec and would kill the container together with its supervisor.
  *
- * A native service (`spec->native`) has no namespaces and no root of its own; an exec session
+ * A native service (`spec->native`) has no namespaces and no root of its own, but for one that is
+ * secluded (`spec->secluded`: network and mounts, and the host's root read-only); an exec session
  * (`plan->join`) enters what is there. Both skip the steps that make them. A file system of the host
  * (`spec->filesystem`) is mounted by a native service that then keeps it, as berth-init.
  */
@@ -44,6 +45,7 @@
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/runtime/rlimits.h"
 #include "supervisor/runtime/seal.h"
+#include "supervisor/runtime/seclude.h"
 #include "supervisor/runtime/spawn.h"
 
 /* ---- alone ------------------------------------------------------------------------------------- */
@@ -501,6 +503,12 @@ static int step_pivot(struct plan *plan, struct err *err)
 	return chdir("/") < 0 ? err_sys(err, errno, "chdir /") : 0;
 }
 
+/* Before the user, who may not mount, and after all that is written below /proc. */
+static int step_view(struct plan *plan, struct err *err)
+{
+	return plan->spec->secluded ? seclude_view(plan, err) : 0;
+}
+
 /* ---- the process ------------------------------------------------------------------------------- */
 
 /* So that the payload can open /dev/stdout again. A descriptor of a file system that has no owners,
@@ -706,15 +714,14 @@ static const char *find_path(const struct plan *plan)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-/* A program of a bundle: its path, or its copy in memory. */
+/* A program of a bundle: its path, or, where that is no way for this user, its descriptor. */
 static int exec_bundled(const struct plan *plan, struct err *err)
 {
 	char *const *env = (char *const *)(size_t)plan->environ;
 
+	(void)execve(plan->lower, plan->argv, env);
 	if (plan->program_fd >= 0)
 		(void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, env, AT_EMPTY_PATH);
-	else
-		(void)execve(plan->lower, plan->argv, env);
 	return spawn_exec_error(plan->lower, errno, err);
 }
 
@@ -757,7 +764,7 @@ static int step_exec(struct plan *plan, struct err *err)
 		(void)execve(seal_program_path(), plan->argv, env);
 		return spawn_exec_error(seal_program_path(), errno, err);
 	}
-	if (plan->spec->program.bundle)
+	if (plan->spec->program.bundle || plan->spec->secluded)
 		return exec_bundled(plan, err);
 	if (plan->init_fd < 0 || plan->join)
 		return exec_by_path(plan, plan->argv, err);
@@ -780,10 +787,10 @@ static const struct step {
 	[STAGE_CGROUP] = { step_cgroup, EVERY },
 	[STAGE_CREATED] = { step_created, CONTAINER | NATIVE | MOUNT },
 	[STAGE_RESOLVE] = { step_resolve, CONTAINER | NATIVE | MOUNT },
-	[STAGE_JOIN_NETWORK] = { step_join_network, CONTAINER },
-	[STAGE_ROOT] = { step_root, CONTAINER },
+	[STAGE_JOIN_NETWORK] = { step_join_network, CONTAINER | NATIVE },
+	[STAGE_ROOT] = { step_root, CONTAINER | NATIVE },
 	[STAGE_USERS] = { step_users, CONTAINER | NATIVE },
-	[STAGE_VOLUMES] = { step_volumes, CONTAINER },
+	[STAGE_VOLUMES] = { step_volumes, CONTAINER | NATIVE },
 	[STAGE_SESSION] = { step_session, EVERY },
 	[STAGE_NAMESPACES] = { step_namespaces, SESSION },
 	[STAGE_KERNEL_FS] = { step_kernel_fs, CONTAINER },
@@ -801,6 +808,7 @@ static const struct step {
 	[STAGE_GO] = { step_go, EVERY },
 	[STAGE_SOURCE] = { step_source, MOUNT },
 	[STAGE_FILESYSTEM] = { step_filesystem, MOUNT },
+	[STAGE_VIEW] = { step_view, NATIVE },
 	[STAGE_USER] = { step_user, ALL },
 	[STAGE_EXEC] = { step_exec, EVERY },
 };

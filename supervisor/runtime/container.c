@@ -52,6 +52,7 @@ static const char *const stage_names[] = {
 	[STAGE_GO] = "wait for the supervisor",
 	[STAGE_SOURCE] = "wait for the device",
 	[STAGE_FILESYSTEM] = "mount the file system",
+	[STAGE_VIEW] = "close the view",
 	[STAGE_USER] = "become the user",
 	[STAGE_EXEC] = "exec",
 };
@@ -200,7 +201,7 @@ static uint64_t namespaces_of(const struct container *container, const struct co
 	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 
 	if (spec->native)
-		return 0;
+		return spec->secluded ? CLONE_NEWNS : 0;
 	if (container->cgroup_fd >= 0)
 		flags |= CLONE_NEWCGROUP;
 	if (spec->net.mode == NET_NONE)

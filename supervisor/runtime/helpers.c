@@ -104,9 +104,9 @@ bool helpers_prepare_needed(const struct container_env *env, const struct contai
 	struct statfs st;
 	char pin[256];
 
-	if (spec->native)
+	if (spec->native && (spec->program.bundle || !spec->secluded))
 		return spec->program.bundle;
-	if (!plan_lower(env, spec, lower, sizeof lower))
+	if (!spec->native && !plan_lower(env, spec, lower, sizeof lower))
 		return true;
 	if (spec->net.mode != NET_PRIVATE)
 		return false;
@@ -121,6 +121,10 @@ static int prepare_lower(const struct plan *plan, char *ret, size_t size, struct
 	const struct container_env *env = plan->env;
 	char img_dir[256];
 
+	if (plan->spec->native && !plan->spec->program.bundle) {
+		(void)snprintf(ret, size, "%s", plan->process->argv.v[0]);
+		return 0;
+	}
 	if (plan->spec->native) {
 		*plan->stage = STAGE_BUNDLE;
 		return program_prepare(&plan->spec->program, env->state_dir, env->run_dir,
@@ -139,7 +143,7 @@ _Noreturn void helpers_prepare(struct plan *plan)
 
 	leave_the_loop(plan);
 	r = prepare_lower(plan, lower.text, sizeof lower.text, &err);
-	if (r >= 0 && !plan->spec->native) {
+	if (r >= 0) {
 		*plan->stage = STAGE_NETWORK;
 		r = prepare_network(plan, &err);
 	}

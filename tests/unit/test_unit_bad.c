@@ -134,6 +134,20 @@ static const struct bad rows[] = {
 	  "them\n",
 		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\n" },
 			{ "m.network", "[Network]\nSubnet=10.9.0.0/16\n" } } },
+	{ "@/n.network:4: NameServer: DisableDNS=true (@/n.network:2) says that names are not "
+	  "told: "
+	  "remove one of them\n",
+		{ { "n.network", "[Network]\nDisableDNS=true\n[X-Berth]\nNameServer=yes\n" },
+			{ ".bundles/dnsmasq/dnsmasq", "0 1 x\n" } } },
+	{ "@/n.network:4: NameServer: with IPAMDriver=none it has no address to be asked at: "
+	  "remove one of them\n",
+		{ { "n.network", "[Network]\nIPAMDriver=none\n[X-Berth]\nNameServer=yes\n" },
+			{ ".bundles/dnsmasq/dnsmasq", "0 1 x\n" } } },
+	{ "@/web.container:5: warning: DNS: then it does not ask its network's name server: write "
+	  "DNS= in the .network\n",
+		{ { "n.network", "[X-Berth]\nNameServer=yes\n[Network]\nDNS=10.1.1.1\n" },
+			{ "web.container", WEB "Network=n.network\nDNS=10.1.1.2\n" },
+			{ ".bundles/dnsmasq/dnsmasq", "0 1 x\n" } } },
 	{ "@/n.network:3: Gateway: 10.8.0.1 is not in Subnet=10.9.3.0/24\n",
 		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nGateway=10.8.0.1\n" } } },
 	{ "@/n.network:3: Options: parent=eth0: a bridge has none: write Driver=macvlan or ipvlan, "

@@ -292,6 +292,53 @@ static void test_network(void **state)
 	unit_dir_close(&dir);
 }
 
+static void test_name_server(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *web, *lan, *vault;
+
+	(void)state;
+	LOAD(&dir,
+		{ "lan.network", "[Network]\nSubnet=10.9.0.0/24\nSubnet=fd00:9::/64\nDNS=9.9.9.9\n"
+				 "[X-Berth]\nNameServer=yes\n" },
+		{ "vault.network",
+			"[Network]\nInternal=yes\nSubnet=fd00:8::/64\nDNS=9.9.9.9\n[X-Berth]\n"
+			"NameServer=yes\n" },
+		{ "web.container",
+			WEB "Network=lan.network:ip=10.9.0.9,ip6=fd00:9::9,alias=shop.example\n" },
+		{ "db.container", WEB "Network=vault.network:ip6=fd00:8::2\n" },
+		{ ".bundles/dnsmasq/dnsmasq", "0 1 x\n" },
+		{ "state/leases/lan", "10.9.0.77 lan.network\nfd00:9::77 lan.network\n" });
+	lan = find(&dir, "lan.network");
+	vault = find(&dir, "vault.network");
+	web = find(&dir, "web");
+	assert_string_equal(lan->bridge->name, "lan");
+	HAS(unit_dir_spec(&dir, "lan.network"), "argv: --listen-address=10.9.0.77\n"
+						"argv: --listen-address=fd00:9::77\n");
+	HAS(dir.out, "user: 65534\n");
+	HAS(dir.out, "caps of others: NET_BIND_SERVICE\n");
+	HAS(dir.out, "secluded: yes\n");
+	HAS(dir.out, "restart: always\n");
+	assert_string_equal(lan->spec->hosts,
+		"127.0.0.1\tlocalhost\n::1\tlocalhost\n"
+		"10.9.0.9\tweb shop.example web.dns.podman shop.example.dns.podman\n"
+		"fd00:9::9\tweb shop.example web.dns.podman shop.example.dns.podman\n");
+	assert_string_equal(lan->spec->resolv_conf,
+		"server=9.9.9.9\nserver=//\nserver=/dns.podman/\nserver=/shop.example/\n"
+		"rev-server=10.9.0.0/24\nrev-server=fd00:9::/64\n");
+	/* Nobody is behind an internal network. */
+	assert_string_equal(vault->spec->resolv_conf,
+		"server=/#/\nserver=//\nserver=/dns.podman/\nrev-server=fd00:8::/64\n");
+	HAS(web->spec->resolv_conf, "nameserver 10.9.0.77\nsearch dns.podman");
+	HAS(find(&dir, "db")->spec->resolv_conf, "nameserver fd00:8::");
+	/* It is no member that anybody calls, and its containers do without it if they must. */
+	assert_null(strstr(web->spec->hosts, "10.9.0.77"));
+	assert_int_equal(web->wants.n, 1);
+	assert_int_equal(web->after.n, 1);
+	assert_int_equal(web->requires.n, 0);
+	unit_dir_close(&dir);
+}
+
 static void test_mounts(void **state)
 {
 	struct unit_dir dir;
@@ -675,6 +722,7 @@ int main(void)
 		cmocka_unit_test(test_image_pull_key),
 		cmocka_unit_test(test_image_store),
 		cmocka_unit_test(test_network),
+		cmocka_unit_test(test_name_server),
 		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_volumes_of_nobody),
 		cmocka_unit_test(test_filesystems),

@@ -1,0 +1,58 @@
+#include "supervisor/runtime/seclude.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "supervisor/base/own.h"
+#include "supervisor/runtime/mounts.h"
+
+int seclude_open(struct plan *plan, struct err *err)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(err, errno, "make / private");
+	if (!plan->spec->program.bundle)
+		plan->lower = plan->process->argv.v[0];
+	if (plan->program_fd < 0)
+		plan->program_fd = open(plan->lower, O_PATH | O_CLOEXEC);
+	return plan->program_fd < 0 ? err_sys(err, errno, "open %s", plan->lower) : 0;
+}
+
+/* An empty /run, in which the files are mounted that it shall see. */
+static int make_run(const struct plan *plan, struct err *err)
+{
+	static const struct mount_option options[] = { { "mode", "755" }, { "size", "64k" } };
+	own_fd run = mount_new("tmpfs", options, 2, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, err);
+	own_fd place = open("/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (run < 0)
+		return err_wrap(err, "mount a tmpfs on /run");
+	if (place < 0)
+		return err_sys(err, errno, "open /run");
+	for (size_t i = 0; r >= 0 && i < plan->nmounts; i++) {
+		own_fd file = openat(run, strrchr(plan->mounts[i].target, '/') + 1,
+			O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+
+		r = file < 0 ? -errno : mount_attach(plan->mounts[i].fd, file);
+		if (r < 0)
+			return err_sys(err, -r, "mount %s", plan->mounts[i].target);
+	}
+	r = mount_attach(run, place);
+	return r < 0 ? err_sys(err, -r, "mount a tmpfs on /run") : 0;
+}
+
+/* Last: the steps before it write below /proc. */
+int seclude_view(struct plan *plan, struct err *err)
+{
+	own_fd root = -1;
+	int r = make_run(plan, err);
+
+	if (r < 0)
+		return r;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = root < 0 ? -errno : mount_set(root, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, true);
+	return r < 0 ? err_sys(err, -r, "make the host's files read-only") : 0;
+}
