@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+bool adopt_needs_word(enum service_state state, const struct service_spec *spec)
+{
+	return state == SERVICE_RUNNING && spec->type != TYPE_ONESHOT &&
+	       (spec->notify == NOTIFY_YES || spec->type == TYPE_NOTIFY);
+}
+
 enum adopt_answer adopt_decide(const struct state_record *record, const struct service_spec *spec,
 	const struct adopt_facts *facts)
 {
@@ -18,8 +24,7 @@ enum adopt_answer adopt_decide(const struct state_record *record, const struct s
 		return ADOPT_NOTHING;
 	case SERVICE_RUNNING:
 		/* Its READY=1 went, or will go, to a socket that died with its supervisor. */
-		if (same && spec->type != TYPE_ONESHOT &&
-			(spec->notify == NOTIFY_YES || spec->type == TYPE_NOTIFY))
+		if (same && adopt_needs_word(record->state, spec))
 			return ADOPT_KILL;
 		return same ? ADOPT_RUNNING : ADOPT_ENDED;
 	case SERVICE_READY:

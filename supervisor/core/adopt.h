@@ -23,6 +23,9 @@ enum adopt_answer {
 	ADOPT_FORGET,  /* of another boot: only the run's number does not matter either */
 };
 
+/* It runs, and waits to say READY=1 to a socket that dies with its supervisor. */
+bool adopt_needs_word(enum service_state state, const struct service_spec *spec);
+
 enum adopt_answer adopt_decide(const struct state_record *record, const struct service_spec *spec,
 	const struct adopt_facts *facts);
 

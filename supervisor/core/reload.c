@@ -3,7 +3,8 @@
  *
  * A job reads and checks it first, for a disk may let us wait; only what it found whole is read by us.
  * Units that are gone are stopped by us, who know how; then the loop ends, and the next supervisor of
- * this process takes up what runs, as after a death: recover.c restarts what is defined otherwise. So
+ * this process takes up what runs, as after a death: recover.c restarts what is defined otherwise. What
+ * is on its way up, which a death begins anew, is waited for, up to 10 s; nothing else is launched. So
  * there is one way in which a set comes into force, and a reload can do nothing that a restart of the
  * service does not.
  */
@@ -12,14 +13,19 @@
 #include <string.h>
 
 #include "config/problem.h"
+#include "supervisor/base/clock.h"
 #include "supervisor/base/log.h"
+#include "supervisor/core/adopt.h"
 #include "supervisor/core/service.h"
+
+/* How long it waits at most for what is on its way up. */
+#define RISE_PATIENCE (10 * NSEC_PER_SEC)
 
 struct reload {
 	struct supervisor *sv;
 	reload_told_fn *told;
 	void *data;
-	bool decided;        /* the next set is in force as soon as what it lacks has stopped */
+	uint64_t patience;   /* until when it waits for what is on its way up */
 	struct unit_set set; /* the next one */
 };
 
@@ -147,8 +153,9 @@ static void was_tried(struct supervisor *sv, int r, const struct err *why, void 
 		give_up(sv, &err);
 		return;
 	}
-	reload->decided = true;
 	sv->shutdown = SHUTDOWN_RELOAD;
+	reload->patience = sv->sys->monotonic() + RISE_PATIENCE;
+	(void)loop_timer_set(sv->loop, &sv->shutdown_timer, reload->patience);
 	for (size_t i = 0; i < sv->nservices; i++)
 		if (!unit_of(&reload->set, sv->services[i].unit->id))
 			service_stop_queue(&sv->services[i]);
@@ -182,12 +189,23 @@ void supervisor_reload_forget(struct supervisor *sv)
 		sv->reload->told = NULL;
 }
 
+/* Nobody can adopt what is on its way up: a reload in the middle would begin it anew. */
+static bool is_rising(const struct service *s)
+{
+	return s->m.state == SERVICE_STARTING || adopt_needs_word(s->m.state, s->m.spec);
+}
+
 bool reload_is_due(const struct supervisor *sv)
 {
+	bool patient = sv->sys->monotonic() < sv->reload->patience;
+
 	for (size_t i = 0; i < sv->nservices; i++) {
 		const struct service *s = &sv->services[i];
+		const struct unit *next = unit_of(&sv->reload->set, s->unit->id);
 
-		if (unit_of(&sv->reload->set, s->unit->id) || s->m.state == SERVICE_UNKILLABLE)
+		if (next && patient && next->hash == s->unit->hash && is_rising(s))
+			return false;
+		if (next || s->m.state == SERVICE_UNKILLABLE)
 			continue;
 		if (s->stop_queued || machine_alive(&s->m))
 			return false;

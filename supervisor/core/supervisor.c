@@ -186,6 +186,9 @@ static void look_at_start(struct service *s)
 
 	if ((s->m.state != SERVICE_WAITING && !blocked) || !s->m.wanted)
 		return;
+	/* The next supervisor will, by what is defined then. */
+	if (sv->shutdown == SHUTDOWN_RELOAD)
+		return;
 	switch (deps_start(sv->set, s->index, machine_of, sv, &which)) {
 	case DEPS_WAIT:
 		s->changed |= s->blocked_by != which;
@@ -311,6 +314,8 @@ void supervisor_on_shutdown_timer(struct loop *loop, void *data)
 	struct supervisor *sv = data;
 
 	(void)loop;
+	if (sv->shutdown == SHUTDOWN_RELOAD)
+		return; /* that turn looks whether it is due */
 	log_warning("stopping took longer than ShutdownTimeoutSec=%s: killing what is left",
 		clock_span(sv->set->conf.shutdown_max).text);
 	kill_what_stops(sv);
@@ -338,6 +343,7 @@ void supervisor_shutdown(struct supervisor *sv, enum shutdown_kind kind)
 		return;
 	}
 	sv->shutdown = kind;
+	loop_timer_cancel(sv->loop, &sv->shutdown_timer);
 	for (size_t i = 0; i < sv->nservices; i++)
 		service_stop_queue(&sv->services[i]);
 	sv->dirty = true;

@@ -114,6 +114,45 @@ says() {
 	[ "$(berth exec kept cat /etc/resolv.conf)" = 'nameserver 10.9.9.53' ]
 }
 
+# rising NAME: not ready before the file go-NAME is there.
+rising() {
+	unit "$1.container" <<-EOT
+		[Container]
+		Rootfs=$ROOTS/busybox
+		Exec=sh -c 'echo up >>/said/$1; until [ -e /said/go-$1 ]; do sleep 0.05; done; exec probe notify'
+		Volume=$BATS_TEST_TMPDIR/said:/said
+		Notify=yes
+		Network=none
+		StopSignal=SIGKILL
+		[Install]
+		WantedBy=default.target
+	EOT
+	berth reload
+	wait_until 10 test -s "$BATS_TEST_TMPDIR/said/$1"
+}
+
+told() { [ "$(grep -c "$2" "$BATS_TEST_TMPDIR/supervise.log")" -ge "$1" ]; }
+
+@test "a reload waits for what is on its way up; a stop does not wait for either" {
+	local up
+	rising slow
+	up=$(pid_of slow)
+	web added
+	berth reload &
+	wait_until 5 told 2 'anew: 1 units added'
+	ps_answers_at_once
+	touch "$BATS_TEST_TMPDIR/said/go-slow"
+	wait $!
+	wait_for ready added
+	wait_for ready slow
+	[ "$(pid_of slow) $(said slow) $(pid_of kept)" = "$up up $pid" ]
+	rising never
+	rm "$UNITS/gone.container"
+	kill -HUP "$SUPERVISOR"
+	wait_until 5 told 1 'anew: 0 units added, 1 removed'
+	stop_supervise
+}
+
 @test "with an error in it nothing changes, and the file and the line are named" {
 	rm "$UNITS/gone.container"
 	web changed Memroy=1
