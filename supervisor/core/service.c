@@ -206,6 +206,9 @@ static void describe_exit(struct service *s)
 	else if (!last->status)
 		service_fail(
 			s, "the main process ended while berth was not there; how is not known");
+	else if (filesystem && last->code == 2)
+		service_fail(s, "%s was unmounted: the server of its file system is dead",
+			filesystem->where);
 	else if (filesystem && last->code == 1)
 		service_fail(s, "%s is not mounted any more: somebody else unmounted it",
 			filesystem->where);

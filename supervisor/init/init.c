@@ -7,7 +7,7 @@
  * kernel drops what a process 1 neither handles nor blocks. It sleeps until something happens.
  *
  * Called "berth-mount" it keeps a file system that is mounted: it ends when somebody else unmounts
- * that, and unmounts it itself when it is asked to end.
+ * that or its server dies, and unmounts it itself when it is asked to end.
  *
  * No C library: it runs in images that have none, or another one. So it is also the one file of
  * berth that speaks to the kernel by hand.
@@ -236,8 +236,9 @@ static void __attribute__((noreturn)) child(char **argv, char **env, const uint6
 	leave(r == -ENOENT || r == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
-/* Reaps all there is to reap. Gives the wait status of `main_pid`, or -1 while it runs. */
-static int reap(long main_pid)
+/* Reaps all there is to reap. Gives the wait status of `main_pid`, or -1 while it runs; *ret_others: how
+ * many that are not that one. */
+static int reap(long main_pid, int *ret_others)
 {
 	int result = -1;
 
@@ -251,6 +252,8 @@ static int reap(long main_pid)
 			return result;
 		if (pid == main_pid)
 			result = status;
+		else
+			++*ret_others;
 	}
 }
 
@@ -258,10 +261,11 @@ static void __attribute__((noreturn)) watch(long main_pid, const uint64_t *all)
 {
 	for (;;) {
 		long sig = CALL(rt_sigtimedwait, all, 0, 0, SET_SIZE, 0);
+		int others = 0;
 		int status;
 
 		if (sig == KERNEL_SIG_CHLD) {
-			status = reap(main_pid);
+			status = reap(main_pid, &others);
 			if (status >= 0)
 				leave(status & 0x7f ? EXIT_SIGNAL + (status & 0x7f)
 						    : status >> 8 & 0xff);
@@ -277,6 +281,7 @@ static void __attribute__((noreturn)) watch(long main_pid, const uint64_t *all)
 /* ---- berth-mount WHERE ID FLAGS ------------------------------------------------------------------ */
 
 enum { POLL_IN = 1, POLL_PRI = 2, SECOND = 1000000000, MOMENT = 50000000 };
+enum { DETACH = 2, FORCE_SYNC = 0x2000, BASIC_STATS = 0x7ff };
 
 struct poll_one {
 	int fd;
@@ -349,13 +354,48 @@ static void __attribute__((noreturn)) unmount(const char *where, long flags)
 	}
 }
 
-/* mountinfo says when anything is mounted or unmounted (proc(5)); nothing else wakes us. */
+/*
+ * A server of FUSE that mount.TYPE has left behind is our child, and mountinfo says nothing of its death.
+ * After the death of any child another one asks the root for its attributes, for who asks may be kept
+ * waiting for ever; that one's end is the answer.
+ */
+static long ask(const char *where)
+{
+	char attributes[256]; /* struct statx */
+	long pid = CALL(clone, KERNEL_SIG_CHLD, 0, 0, 0, 0);
+
+	if (pid == 0)
+		leave(CALL(statx, AT_FDCWD, where, FORCE_SYNC, BASIC_STATS, attributes) ==
+			-ENOTCONN);
+	return pid;
+}
+
+static void look_at_children(char **argv, long *asked)
+{
+	int others = 0;
+	int status = reap(*asked, &others);
+
+	if (status >= 0)
+		*asked = 0;
+	if (status == 1 << 8) {
+		say("berth-mount: its server is dead: unmounting ");
+		say(argv[1]);
+		say("\n");
+		(void)CALL(umount2, argv[1], number(argv[3]) | DETACH, 0, 0, 0);
+		leave(2);
+	}
+	if (others && *asked <= 0)
+		*asked = ask(argv[1]);
+}
+
+/* mountinfo says when anything is mounted or unmounted (proc(5)); nothing else wakes us but signals. */
 static void __attribute__((noreturn)) keep(char **argv, const uint64_t *all)
 {
 	long info = CALL(openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC, 0, 0);
 	long signals = CALL(signalfd4, -1, all, SET_SIZE, O_CLOEXEC, 0);
 	struct poll_one fds[2] = { { (int)signals, POLL_IN, 0 }, { (int)info, POLL_PRI, 0 } };
 	uint32_t signal[32];
+	long asked = 0;
 
 	(void)CALL(prctl, SET_NAME, "berth-mount", 0, 0, 0);
 	for (;;) {
@@ -371,7 +411,7 @@ static void __attribute__((noreturn)) keep(char **argv, const uint64_t *all)
 			CALL(read, signals, signal, sizeof signal, 0, 0) <= 0)
 			continue;
 		if (signal[0] == KERNEL_SIG_CHLD)
-			(void)reap(0);
+			look_at_children(argv, &asked);
 		if (signal[0] == KERNEL_SIG_TERM || signal[0] == KERNEL_SIG_INT)
 			unmount(argv[1], number(argv[3]));
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -326,7 +327,8 @@ static void __attribute__((noreturn)) helper_exec(const struct filesystem_spec *
 	_exit(127);
 }
 
-/* What it says is the reason. A server of FUSE that it leaves behind stays in our cgroup. */
+/* What it says is the reason. A server of FUSE that it leaves behind stays in our cgroup, and becomes our
+ * child, so that berth-mount learns of its death. */
 static int mount_by_helper(
 	const struct filesystem_spec *fs, const char *program, const char *source, struct err *err)
 {
@@ -338,6 +340,7 @@ static int mount_by_helper(
 	pid_t pid;
 
 	helper_options(fs, options, sizeof options);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	pid = words < 0 ? -1 : fork();
 	if (pid < 0)
 		return err_sys(err, errno, "run %s", program);

@@ -530,6 +530,35 @@ not_mounted() { ! mounted "$1"; }
 	rm -r "$mnt"
 }
 
+@test "a dead server of FUSE is seen: the mount fails, is unmounted, and comes back by DefaultRestart=" {
+	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
+	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
+	mnt=/tmp/m$BATS_TEST_NUMBER
+	mount -t tmpfs helpers /usr/local/sbin
+	cat >/usr/local/sbin/mount.empty <<-EOT
+		#!/bin/sh
+		exec $O/tests/hang -a "\$2"
+	EOT
+	chmod +x /usr/local/sbin/mount.empty
+	mount_unit "$mnt/empty" What=server:/x Type=empty
+	printf '[Install]\nWantedBy=remote-fs.target\n' >>"$UNITS/$MOUNT"
+	echo DefaultRestart=on-failure >>"$UNITS/berth.conf"
+	start_supervise
+	wait_for ready "$MOUNT"
+	keeper=$(pid_of "$MOUNT")
+	kill -KILL "$(pgrep -f "hang -a $mnt/empty")"
+	wait_restarted "$MOUNT" "$keeper"
+	wait_for ready "$MOUNT"
+	grep -q "$mnt/empty was unmounted: the server of its file system is dead" "$BATS_TEST_TMPDIR/supervise.log"
+	[ "$(grep -c " $mnt/empty " /proc/self/mountinfo)" = 1 ]
+	stat "$mnt/empty"
+	stop_supervise
+	run pgrep -f "hang -a $mnt/empty"
+	[ "$status" = 1 ]
+	umount /usr/local/sbin
+	rm -r "$mnt"
+}
+
 # ---- berth volume -------------------------------------------------------------------------------
 
 of_volume() { berth volume inspect "$1" | jq -r ".[0].$2"; }
