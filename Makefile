@@ -57,7 +57,7 @@ WERROR ?= $(if $(CI),-Werror)
 # ---- what is linked into what -------------------------------------------------------------------
 # Each program names its libraries; `make lint` checks the result with ldd.
 BERTH_LIBS  := libnl-3.0 libmnl libseccomp inih jansson
-WORKER_LIBS := nettle libsodium jansson
+WORKER_LIBS := nettle libsodium jansson zlib
 # Of libarchive the worker takes in what it calls: tar and three compressions. Debian's shared one brings
 # all its formats, libxml2 and with that ICU: 38 MB, and 1.5 ms at each start of the worker.
 LIBARCHIVE ?= $(if $(wildcard $(shell $(CC) -print-file-name=libarchive.a)),static,shared)
@@ -106,7 +106,7 @@ berth_cflags  = $(shell $(PKG_CONFIG) --cflags $(BERTH_LIBS))
 berth_libs    = $(shell $(PKG_CONFIG) --libs $(BERTH_LIBS))
 worker_cflags = $(shell $(PKG_CONFIG) --cflags libarchive $(WORKER_LIBS))
 worker_libs   = $(if $(filter static,$(LIBARCHIVE)),-l:libarchive.a \
-	$(shell $(PKG_CONFIG) --libs $(WORKER_LIBS) liblzma libzstd zlib),$(shell $(PKG_CONFIG) --libs libarchive $(WORKER_LIBS)))
+	$(shell $(PKG_CONFIG) --libs $(WORKER_LIBS) liblzma libzstd),$(shell $(PKG_CONFIG) --libs libarchive $(WORKER_LIBS)))
 fetch_cflags  = $(shell $(PKG_CONFIG) --cflags $(FETCH_LIBS))
 fetch_libs    = $(shell $(PKG_CONFIG) --libs $(FETCH_LIBS))
 # No clock that is set right stands before it: berth-fetch tells so of one that does.
