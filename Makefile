@@ -171,6 +171,17 @@ $(O)/tests/hang: tests/fuse/hang.c
 $(O)/tests/net-driver: $(O)/tests/net/net.o $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $^ $(berth_libs)
 
+# Every fuzzer, as a function of its own, with what it calls.
+fuzz_obj := $(patsubst %.c,$(O)/%.o,$(wildcard tests/fuzz/fuzz_*.c))
+$(fuzz_obj): $(O)/tests/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags) -DLLVMFuzzerTestOneInput=fuzz_$* -MMD -MP -c $< -o $@
+
+$(O)/tests/test_fuzz_corpus: $(O)/tests/unit/test_fuzz_corpus.o $(fuzz_obj) $(O)/libberth.a \
+		$(patsubst %.c,$(O)/%.o,$(filter-out images/worker/main.c,$(worker_src)))
+	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $(filter %.o,$^) $(O)/libberth.a $(berth_libs) $(worker_libs) \
+		$(shell $(PKG_CONFIG) --libs cmocka)
+
 # Of the worker, which is no library, one file.
 $(O)/tests/test_view: $(O)/images/worker/view.o
 
@@ -224,6 +235,11 @@ build/fuzz/%: tests/fuzz/%.c $(base_src) $(leaf_src) $(config_src)
 	@mkdir -p $(@D)
 	clang -std=c17 -D_GNU_SOURCE -I. $(berth_cflags) $(FUZZ_FLAGS) -o $@ $^ $(berth_libs)
 
+# Of the worker all but its main.
+worker_part := $(filter-out images/worker/main.c,$(worker_src))
+build/fuzz/fuzz_layer build/fuzz/fuzz_import: $(worker_part)
+build/fuzz/fuzz_layer build/fuzz/fuzz_import: berth_libs += $(worker_libs)
+build/fuzz/fuzz_modules: supervisor/core/modules.c
 build/fuzz/fuzz_passwd: supervisor/runtime/users.c
 build/fuzz/fuzz_varlink: FUZZ_FLAGS += -DBERTH_VERSION='"$(VERSION)"'
 build/fuzz/fuzz_varlink: supervisor/core/varlink.c supervisor/core/loop.c

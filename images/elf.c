@@ -38,9 +38,9 @@ static uint64_t num(const struct elf *elf, uint64_t at, unsigned size)
 /* NULL: not in the file, or without an end. */
 static const char *text(const struct elf *elf, uint64_t at)
 {
-	const char *found = (const char *)elf->bytes + at;
+	const char *found = at < elf->size ? (const char *)elf->bytes + at : NULL;
 
-	return at < elf->size && memchr(found, '\0', elf->size - at) ? found : NULL;
+	return found && memchr(found, '\0', elf->size - at) ? found : NULL;
 }
 
 static int ident(const uint8_t *bytes, size_t size, struct elf *ret)
