@@ -367,7 +367,7 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	web
 	pack
 	mkdir -p "$BATS_TEST_TMPDIR/on/disk"
-	truncate -s 16M "$MADE/disk"
+	truncate -s 40M "$MADE/disk"
 	mke2fs -q -t ext4 -m 0 "$MADE/disk"
 	mount -o loop "$MADE/disk" "$BATS_TEST_TMPDIR/on/disk"
 	BERTH=$BATS_TEST_TMPDIR/on/disk/site

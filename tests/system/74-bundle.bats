@@ -12,7 +12,7 @@ prepare() {
 finish() {
 	stop_supervise
 	memfd_noexec 0 || true
-	for dir in "$STATE" "$MADE/state" "$MADE/run"; do
+	for dir in "$STATE" "$RUNTIME" "$MADE/state" "$MADE/run"; do
 		while mountpoint -q "$dir"; do umount -l "$dir"; done
 	done
 	rm -rf /run/berth-appliance
