@@ -164,8 +164,10 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
 		if (c == 'h')
 			return cmd_help(1, no_args);
-		if (c == 'V')
+		if (c == 'V') {
+			optind = 0; /* it begins anew, with other arguments */
 			return cmd_version(1, no_args);
+		}
 		if (cmd_global(c, "help"))
 			return CMD_USAGE;
 	}
