@@ -7,9 +7,17 @@
 #include "config/build.h"
 #include "supervisor/base/num.h"
 
-/* The built-in network, and the room that chosen subnets come from. */
-#define SUBNET_DEFAULT "10.88.0.0/16"
-enum { CHOSEN_FIRST = 10, CHOSEN_SECOND = 89, CHOSEN_COUNT = 256, CHOSEN_PREFIX = 24 };
+/* The built-in network, and the room that chosen subnets come from: below 10.88.0.0, where podman's own
+ * begin, for it may be on the same machine. */
+#define SUBNET_DEFAULT "10.87.0.0/20"
+#define SUBNET_CHOSEN  "10.87.16.0 to 10.87.255.0"
+enum {
+	CHOSEN_FIRST = 10,
+	CHOSEN_SECOND = 87,
+	CHOSEN_THIRD = 16,
+	CHOSEN_COUNT = 240,
+	CHOSEN_PREFIX = 24
+};
 
 /* The first usable address of a subnet. */
 static struct net_addr subnet_gateway(const struct net_addr *subnet)
@@ -189,7 +197,7 @@ static void choose4(struct build *b, uint32_t unit, struct net_bridge *bridge)
 			.family = AF_INET,
 			.prefix = CHOSEN_PREFIX,
 			.bytes = { CHOSEN_FIRST, CHOSEN_SECOND,
-				(uint8_t)((start + i) % CHOSEN_COUNT) },
+				(uint8_t)(CHOSEN_THIRD + (start + i) % CHOSEN_COUNT) },
 		};
 
 		if (subnet_free(b, &subnet)) {
@@ -198,7 +206,7 @@ static void choose4(struct build *b, uint32_t unit, struct net_bridge *bridge)
 		}
 	}
 	ERROR_AT(b, build_unit_at(b, unit),
-		"Subnet: no free /24 is left in 10.89.0.0/16: add Subnet=");
+		"Subnet: no free /24 is left in " SUBNET_CHOSEN ": add Subnet=");
 }
 
 /* A unique local prefix, RFC 4193: 40 bits of ours after fd, and 16 of the subnet. */

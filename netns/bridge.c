@@ -139,12 +139,13 @@ static int routes_check(
 	(void)if_indextoname((unsigned)clash.oif, ifname);
 	return err_set(err, EADDRINUSE,
 		"network %s: its subnet %s overlaps the host's route to %s by %s: choose another "
-		"with Subnet=",
+		"with Subnet=%s",
 		bridge->name,
 		net_addr_print(
 			clash.route.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6, true)
 			.text,
-		net_addr_print(&clash.route, true).text, ifname);
+		net_addr_print(&clash.route, true).text, ifname,
+		strcmp(bridge->name, "default") == 0 ? " in a file default.network" : "");
 }
 
 static int bridge_bring(

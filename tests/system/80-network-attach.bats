@@ -181,6 +181,36 @@ settings() {
 	has 10.70.3.0/24
 }
 
+@test "the built-in network meets no subnet of podman's; default.network moves it elsewhere" {
+	for subnet in 10.88.0.0/16 10.89.0.0/24; do
+		ip link add name "pod${subnet:3:2}" type bridge
+		ip addr add "${subnet%0/*}1/${subnet#*/}" dev "pod${subnet:3:2}"
+		ip link set "pod${subnet:3:2}" up
+	done
+	network free IPv6=no
+	on web default.network
+	on db free.network
+	start_supervise
+	wait_for ready web
+	wait_for ready db
+	[[ $(address web) == 10.87.?*.*/20 && $(address db) == 10.87.*/24 ]]
+	# A host that has this one too is told what to write.
+	berth stop web
+	stop_supervise
+	ip link add name lan0 type bridge
+	ip addr add 10.87.3.1/24 dev lan0
+	ip link set lan0 up
+	run -1 berth network check
+	has "by lan0: choose another with Subnet= in a file default.network"
+	network default Subnet=10.44.0.0/24
+	start_supervise
+	berth start web
+	[[ $(address web) == 10.44.0.*/24 ]]
+	ip link del pod88
+	ip link del pod89
+	ip link del lan0
+}
+
 @test "macvlan: on the parent's network, stable, private, gone with its container" {
 	need_link macvlan
 	ip link add plant0 type veth peer name plant1
