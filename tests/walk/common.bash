@@ -15,6 +15,28 @@ berth() { timeout 20 "$BERTH" --config "$D/units" --run-dir "$D/run" "$@"; }
 
 unit() { cat >"$D/units/$1"; }
 
+# What of the host a networked one stands on, made where it is missing: a link for a macvlan and a NIC to
+# lend (a macvlan too: as real hardware it has one end and outlives a namespace). Without macvlan: nothing.
+stage() {
+	ip link show cable0 >/dev/null 2>&1 || {
+		ip link add cable0 type veth peer name cable1
+		ip link set cable0 up
+		ip link set cable1 up
+	}
+	ip link show nic0 >/dev/null 2>&1 || ip link add link cable0 name nic0 type macvlan 2>/dev/null
+}
+# The lines of a unit that has both, beside its bridge.
+staged_networks() {
+	stage || return 0
+	unit plant.network <<-EOT
+		[Network]
+		Driver=macvlan
+		Options=parent=cable0
+		Subnet=10.89.0.0/24
+	EOT
+	printf '[Container]\nNetwork=plant.network\n[X-Berth]\nDevice=nic0:lent0\n'
+}
+
 # A networked one behind our own init, one that is killed, one without a container.
 write_units() {
 	mkdir -p "$D/units"
@@ -40,6 +62,7 @@ write_units() {
 		[Install]
 		WantedBy=default.target
 	EOT
+	staged_networks >>"$D/units/web.container"
 	unit dying.container <<-EOT
 		[Container]
 		Rootfs=$ROOT
@@ -123,6 +146,7 @@ snapshot() {
 	awk -v d="$D" 'index($5, d) == 1 { print "mount " $5 " " $4 }' /proc/self/mountinfo |
 		sed 's/net:\[.*/net/'
 	ip -o link | awk -F': ' '{ print "link " $2 }' | sed 's/@.*//'
+	nsenter --net="$D/run/pin/web.net" ip -o link 2>/dev/null | awk -F': ' '{ print "inside " $2 }' | sed 's/@.*//'
 	nft -s list ruleset | sed 's/^/nft /'
 	[ -z "$top" ] || find "$top" -mindepth 1 -type d -printf 'cgroup %P\n' |
 		sed 's|\(/c/.*\)/[0-9]*$|\1/N|; s|workers/[0-9a-f]\{6,\}|workers/HELPERS|'
@@ -160,6 +184,7 @@ wipe() {
 	: >"$D.log"
 }
 finish_walk() {
+	ip link del cable0 2>/dev/null
 	rm -rf "$D" "$D".*
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ]

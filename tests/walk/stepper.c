@@ -6,6 +6,8 @@
  *   stepper OUT -k K -e ERRNO COMMAND… the k-th call made by COMMAND's children, before they exec,
  *                                      returns -ERRNO instead of happening (0: only counts)
  *   -o: with -e, the calls of COMMAND itself are meant.
+ *   ERRNO -9: instead of failing, that child is killed there; -1: the shell script OUT.do is run first,
+ *   and the call happens.
  *   -n: the trigger is the start of COMMAND. Otherwise it is SIGUSR1, which may come again: it counts
  *   anew, and takes K and ERRNO from the file OUT.next when there is one.
  *
@@ -28,6 +30,8 @@
 #include <unistd.h>
 
 enum { TRACEES = 256 };
+/* In place of an errno value. */
+enum { INSTEAD_KILL = -9, INSTEAD_RUN = -1 };
 
 static struct tracee {
 	pid_t pid;
@@ -122,6 +126,21 @@ static void rewrite(pid_t pid, bool entry)
 #endif
 }
 
+/* The one that is stopped waits meanwhile. */
+static void run_script(void)
+{
+	char path[512];
+	pid_t pid = fork();
+
+	(void)snprintf(path, sizeof path, "%s.do", out_path);
+	if (pid == 0) {
+		(void)execl("/bin/sh", "sh", path, (char *)NULL);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /* Every trigger begins anew, with "K ERRNO" of OUT.next when there is one. */
 static void begin(void)
 {
@@ -180,7 +199,11 @@ static void on_call(struct tracee *t)
 	if (calls != target)
 		return;
 	remember(nr);
-	if (error) {
+	if (error == INSTEAD_KILL) {
+		(void)kill(t->pid, SIGKILL);
+	} else if (error == INSTEAD_RUN) {
+		run_script();
+	} else if (error) {
 		rewrite(t->pid, true);
 		t->injected = true;
 	} else {
