@@ -6,7 +6,7 @@ set -eu
 build="gcc libc6-dev make pkg-config libnl-3-dev libmnl-dev libseccomp-dev libinih-dev libjansson-dev libarchive-dev liblzma-dev libzstd-dev zlib1g-dev nettle-dev libsodium-dev libcurl4-openssl-dev"
 images="mmdebstrap buildah umoci skopeo podman squashfs-tools erofs-utils docker-registry apache2-utils nginx-light openssl faketime minisign signify-openbsd dosfstools mtools containerd"
 run="$build busybox-static erofs-utils nftables iproute2 procps util-linux"
-check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat iptables conntrack tcpdump netavark dnsmasq-base bind9-dnsutils crun runc e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db $images"
+check="$run libcmocka-dev bats git clang clang-format clang-tidy cppcheck shellcheck strace python3 jq curl socat iptables conntrack tcpdump netavark catatonit dnsmasq-base bind9-dnsutils crun runc e2fsprogs cpio qemu-system-x86 linux-image-cloud-amd64 fuse3 libfuse3-dev mandoc man-db $images"
 soak="$check gcc-aarch64-linux-gnu qemu-system-arm"
 all="$soak universal-ctags lcov runit s6 iperf3"
 

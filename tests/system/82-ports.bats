@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Published ports: on both families from everywhere they are meant to answer, chosen by berth, and
 # beside the rules of others (a strict nft firewall, one of iptables-nft, podman with netavark).
-# Costs about 12 seconds.
+# Costs about 16 seconds.
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 
@@ -95,6 +95,42 @@ up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 	hears one get '[::1]:8080'
 	start_supervise
 	hears one beyond curl -fsS --max-time 3 'http://[fd00:99::1]:8080/'
+}
+
+# talk WORD: over the connection that is open, which answers
+talk() {
+	local said
+	echo "$1" >&"${TALK[1]}"
+	read -r -t $((5 * SLOW)) said <&"${TALK[0]}"
+	[ "$said" = "$1" ]
+}
+
+@test "tcpdump and conntrack see the true source; an open connection outlives new ports and a new supervisor" {
+	command -v conntrack >/dev/null || skip "there is no conntrack"
+	web one PublishPort=7000:7000
+	outside
+	start_supervise
+	wait_for ready one
+	inside one socat TCP4-LISTEN:7000,reuseaddr PIPE 3>&- 4>&- &
+	wait_until 5 sh -c "nsenter -t $(pid_of one) -n ss -Htln | grep -q :7000"
+	timeout $((20 * SLOW)) tcpdump -lni br-lan -c 1 'tcp dst port 7000' >"$BATS_TEST_TMPDIR/seen" 2>"$BATS_TEST_TMPDIR/ready" 3>&- &
+	wait_until 10 grep -q listening "$BATS_TEST_TMPDIR/ready"
+	coproc TALK { nsenter -t "$OUTSIDE" -n socat - TCP4:192.0.2.1:7000 3>&- 4>&-; }
+	talk before
+	to=$(address one)
+	wait_until 5 grep -q "IP 192.0.2.9.* > ${to%/*}.7000: " "$BATS_TEST_TMPDIR/seen"
+	conntrack -L -p tcp --orig-port-dst 7000 2>/dev/null |
+		grep "src=192.0.2.9 dst=192.0.2.1 .*dport=7000 src=${to%/*} dst=192.0.2.9"
+	web two PublishPort=8090:80
+	run -0 berth reload
+	wait_for ready two
+	talk 'after a reload'
+	kill_supervise
+	start_supervise
+	wait_until 10 answers
+	talk 'after a new supervisor'
+	[ "$(conntrack -L -p tcp --orig-port-dst 7000 2>/dev/null | grep -c ESTABLISHED)" = 1 ]
+	kill "$TALK_PID"
 }
 
 @test "one address of one family answers there alone" {
@@ -209,6 +245,35 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 	run ! grep -q berth <<<"$(nft list tables)"
 }
 
+@test "a host whose last rule drops or rejects is told of as well; one that merely counts is not" {
+	web one PublishPort=8080:80
+	outside
+	nft -f - <<-EOT
+		table ip last {
+			chain forward { type filter hook forward priority 0; ct state established,related accept; counter log drop; } }
+		table inet refuses {
+			chain forward { type filter hook forward priority 1; ct status dnat counter; reject; } }
+		table inet harmless {
+			chain forward { type filter hook forward priority 0; tcp dport 1 drop; }
+			chain other { type filter hook input priority 0; drop; } }
+	EOT
+	foreign_stays last nft list table ip last
+	start_supervise
+	wait_for ready one
+	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
+	grep -q 'firewall of this host (ip last, chain forward) drops .*: nft add rule ip last forward ct status dnat accept' \
+		"$BATS_TEST_TMPDIR/supervise.log"
+	grep -q '(inet refuses, chain forward)' "$BATS_TEST_TMPDIR/supervise.log"
+	run ! grep -q harmless "$BATS_TEST_TMPDIR/supervise.log"
+	foreign_stays last nft list table ip last
+	nft add rule ip last forward ct status dnat accept
+	nft add rule inet refuses forward ct status dnat accept
+	up 127.0.0.1:8080
+	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
+	stop_supervise
+	nft flush ruleset
+}
+
 @test "a host with an iptables-nft firewall: untouched, obeyed, and opened by one line" {
 	command -v iptables-nft >/dev/null || skip "there is no iptables-nft"
 	web one PublishPort=8080:80
@@ -236,7 +301,8 @@ pm() {
 }
 podman_end() {
 	[ -e "$BATS_TEST_TMPDIR/p" ] || return 0
-	pm rm -f -t 0 theirs >/dev/null 2>&1
+	pm pod rm -f -t 0 pod >/dev/null 2>&1
+	find "$(cgroup_top)/libpod_parent" -depth -type d -exec rmdir {} + 2>/dev/null
 	ip link del podman0 2>/dev/null
 	umount -l /run/netns 2>/dev/null
 	return 0
@@ -248,8 +314,9 @@ both() {
 	hears theirs beyond curl -fsS --max-time 3 http://192.0.2.1:7070/
 }
 
-@test "podman with netavark beside: both ports answer while each restarts, and after a reload" {
+@test "a pod of podman with netavark beside: both ports answer while each restarts, and after a reload" {
 	command -v podman >/dev/null || skip "there is no podman"
+	command -v catatonit >/dev/null || skip "there is no catatonit, which podman's pods begin with"
 	[ -x /usr/lib/podman/netavark ] || skip "there is no netavark"
 	web one PublishPort=8080:80
 	outside
@@ -259,7 +326,8 @@ both() {
 	cp -a "$ROOTS/busybox/." "$BATS_TEST_TMPDIR/root/"
 	mkdir -p "$BATS_TEST_TMPDIR/root/www"
 	echo theirs >"$BATS_TEST_TMPDIR/root/www/index.html"
-	pm run -d --name theirs --cgroups=disabled -p 7070:80 \
+	pm pod create --name pod --share net -p 7070:80
+	pm run -d --pod pod --name theirs --cgroups=disabled --stop-signal SIGKILL \
 		--rootfs "$BATS_TEST_TMPDIR/root" httpd -f -p 80 -h /www
 	start_supervise
 	wait_for ready one
@@ -267,12 +335,13 @@ both() {
 	up 127.0.0.1:7070
 	both
 	run ! grep -q 'firewall of this host' "$BATS_TEST_TMPDIR/supervise.log"
-	pm network reload theirs
+	# Of the container whose network the pod shares.
+	pm network reload "$(pm pod inspect -f '{{ .InfraContainerID }}' pod)"
 	both
 	berth restart one
 	hears theirs get 127.0.0.1:7070
 	up 127.0.0.1:8080
-	pm restart -t 0 theirs
+	pm pod restart pod
 	hears one get 127.0.0.1:8080
 	up 127.0.0.1:7070
 	both
