@@ -10,7 +10,8 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/base/own.h"
 
-/* Two networks, as the tests use them everywhere; the environment changes details. */
+/* Two networks, as the tests use them everywhere; the environment changes details:
+ * NET_DRIVER=macvlan|ipvlan with NET_PARENT= makes the first one of that kind. */
 static struct net_bridge bridges[] = {
 	{ .name = "one", .ifname = "br-one" },
 	{ .name = "two", .ifname = "br-two" },
@@ -32,6 +33,7 @@ static struct net_addr addr(const char *text)
 static void networks_init(void)
 {
 	const char *mtu = getenv("NET_MTU");
+	const char *driver = getenv("NET_DRIVER");
 
 	bridges[0].subnet4 = addr("10.71.0.0/24");
 	bridges[0].gateway4 = addr("10.71.0.1");
@@ -41,6 +43,13 @@ static void networks_init(void)
 	bridges[1].subnet4 = addr("10.72.0.0/24");
 	bridges[1].gateway4 = addr("10.72.0.1");
 	bridges[1].internal = getenv("NET_INTERNAL") != NULL;
+	if (driver && getenv("NET_PARENT")) {
+		bool macvlan = strcmp(driver, "macvlan") == 0;
+
+		bridges[0].ifname = getenv("NET_PARENT");
+		bridges[0].driver = macvlan ? NET_MACVLAN : NET_IPVLAN;
+		bridges[0].mode = macvlan ? 4 : 0; /* MACVLAN_MODE_BRIDGE, IPVLAN_MODE_L2 */
+	}
 	if (getenv("NET_INSTANCE"))
 		instance = getenv("NET_INSTANCE");
 	if (getenv("NET_SUBNET")) {
@@ -141,6 +150,28 @@ static int do_detach(int argc, char **argv, struct err *err)
 	(void)argc;
 	unit_init(&unit, argv);
 	return net_detach(&unit.iface, 1, err);
+}
+
+/* PIN NAME: that link goes there */
+static int do_lend(int argc, char **argv, struct err *err)
+{
+	bool made;
+	char alias[64];
+	own_fd fd = netns_ensure(argv[0], &made, err);
+	const struct net_device device = { .name = argv[1], .ifname = "lent0", .alias = alias };
+
+	(void)argc;
+	(void)snprintf(alias, sizeof alias, "berth:%s:x:device:%s", instance, argv[1]);
+	return fd < 0 ? fd : net_devices_take(fd, &device, 1, err);
+}
+
+/* PIN: all that was lent comes back */
+static int do_back(int argc, char **argv, struct err *err)
+{
+	own_fd fd = netns_open(argv[0], err);
+
+	(void)argc;
+	return fd < 0 ? fd : net_devices_back(fd, NULL, 0, err);
 }
 
 /* The members that NET_MEMBERS names, "UNIT:NETWORK:NUMBER …"; the first has the ports of the host
@@ -375,6 +406,8 @@ static const struct {
 	{ "attach", 4, do_attach },
 	{ "clear", 4, do_clear },
 	{ "detach", 3, do_detach },
+	{ "lend", 2, do_lend },
+	{ "back", 1, do_back },
 	{ "rules", 1, do_rules },
 	{ "norules", 0, do_norules },
 	{ "prune", 0, do_prune },
