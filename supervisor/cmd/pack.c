@@ -407,6 +407,7 @@ static int pack_set(
 static int pack(struct packer *p, const char *config, struct err *err)
 {
 	struct unit_set set = { 0 };
+	struct strv image_dirs = { 0 };
 	struct strv bundle_dirs = { 0 };
 	char images[PATH_SIZE];
 	char bundles[PATH_SIZE];
@@ -418,10 +419,13 @@ static int pack(struct packer *p, const char *config, struct err *err)
 		r = pack_bundle_link(bundles, p->bundles[i], err);
 	if (r < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
-	if (strv_add(&p->image_dirs, &p->arena, images) < 0 ||
+	if (strv_add(&image_dirs, &p->arena, images) < 0 ||
 		strv_add(&bundle_dirs, &p->arena, bundles) < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", strerror(ENOMEM));
-	if (unit_set_load_with(&set, config, &p->image_dirs, &bundle_dirs, err) < 0)
+	for (size_t i = 0; i < p->image_dirs.n; i++)
+		if (strv_add(&image_dirs, &p->arena, p->image_dirs.v[i]) < 0)
+			return cmd_fail(CMD_FAILED, "pack: %s", strerror(ENOMEM));
+	if (unit_set_load_with(&set, config, &image_dirs, &bundle_dirs, err) < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
 	if (set.nproblems)
 		(void)check_print(&set, stderr);

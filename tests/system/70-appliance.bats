@@ -513,6 +513,17 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	serves
 }
 
+@test "--image comes before --images" {
+	mkdir "$MADE/images" "$MADE/other"
+	mkfs.erofs "$MADE/images/web.erofs" "$MADE/other" >/dev/null
+	web
+	pack --images "$MADE/images"
+	BERTH=$FILE
+	start_supervise
+	wait_for ready web
+	serves
+}
+
 @test "an erofs or squashfs file is a root as it is" {
 	mkfs.erofs "$MADE/web.erofs" "$ROOTS/busybox" >/dev/null
 	web
