@@ -9,10 +9,11 @@
 
 enum { BLOCK = 128 * 1024 };
 
-int digest_range(int file, uint64_t offset, uint64_t length, uint8_t ret[SHA256_DIGEST_SIZE],
-	struct err *err)
+int digest_range_told(int file, uint64_t offset, uint64_t length, struct progress *progress,
+	uint8_t ret[SHA256_DIGEST_SIZE], struct err *err)
 {
 	static uint8_t block[BLOCK];
+	const uint64_t begin = offset;
 	struct sha256_ctx sha;
 
 	sha256_init(&sha);
@@ -30,9 +31,17 @@ int digest_range(int file, uint64_t offset, uint64_t length, uint8_t ret[SHA256_
 		sha256_update(&sha, (size_t)n, block);
 		offset += (uint64_t)n;
 		length -= (uint64_t)n;
+		if (progress)
+			progress_tell(progress, offset - begin);
 	}
 	sha256_digest(&sha, SHA256_DIGEST_SIZE, ret);
 	return 0;
+}
+
+int digest_range(int file, uint64_t offset, uint64_t length, uint8_t ret[SHA256_DIGEST_SIZE],
+	struct err *err)
+{
+	return digest_range_told(file, offset, length, NULL, ret, err);
 }
 
 void digest_hex(const uint8_t digest[SHA256_DIGEST_SIZE], char ret[DIGEST_HEX + 1])

@@ -5,11 +5,15 @@
 #include <nettle/sha2.h>
 #include <stdint.h>
 
+#include "images/worker/progress.h"
 #include "supervisor/base/err.h"
 
 /* Of `length` bytes at `offset`; a file that ends before is -EINVAL. */
 int digest_range(int file, uint64_t offset, uint64_t length, uint8_t ret[SHA256_DIGEST_SIZE],
 	struct err *err);
+/* The same, and how far it is is told. */
+int digest_range_told(int file, uint64_t offset, uint64_t length, struct progress *progress,
+	uint8_t ret[SHA256_DIGEST_SIZE], struct err *err);
 
 enum { DIGEST_HEX = 2 * SHA256_DIGEST_SIZE };
 

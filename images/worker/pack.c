@@ -12,6 +12,7 @@
 #include "images/bundle.h"
 #include "images/worker/digest.h"
 #include "images/worker/list.h"
+#include "images/worker/progress.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
 
@@ -33,6 +34,7 @@ struct packing {
 	size_t n;
 	size_t names_size;
 	uint8_t *index;
+	struct progress progress;
 };
 
 static int kind_of(const char *name)
@@ -81,6 +83,7 @@ static int copy(struct packing *p, int from, uint64_t length, uint8_t *ret, stru
 		if (r < 0)
 			return r;
 		length -= (uint64_t)n;
+		progress_tell(&p->progress, p->at);
 	}
 	if (ret)
 		sha256_digest(&sha, SHA256_DIGEST_SIZE, ret);
@@ -232,6 +235,20 @@ static int put_line(
 	return put_entry(p, r, name, from, err);
 }
 
+static int count_line(
+	void *data, const char *kind, const char *name, const char *path, struct err *err)
+{
+	struct packing *p = data;
+	struct stat st;
+
+	(void)kind;
+	(void)name;
+	if (stat(path, &st) < 0)
+		return err_sys(err, errno, "open");
+	p->progress.total += (uint64_t)st.st_size;
+	return 0;
+}
+
 /* ---- the file that becomes the output ------------------------------------------------------------- */
 
 /* Where the first file that is given will lie. */
@@ -289,9 +306,12 @@ static int out_open(struct packing *p, FILE *list, const char *out, struct err *
 {
 	int r;
 
-	/* Twice through the list: not by a pipe. */
+	/* More than once through the list: not by a pipe. */
 	if (fseek(list, 0, SEEK_CUR) == 0) {
-		r = list_each(list, measure_line, &p->given, err);
+		r = list_each(list, count_line, p, err);
+		rewind(list);
+		if (r == 0)
+			r = list_each(list, measure_line, &p->given, err);
 		rewind(list);
 		if (r < 0)
 			return r;
@@ -307,7 +327,7 @@ static int out_open(struct packing *p, FILE *list, const char *out, struct err *
 
 int pack(FILE *list, const char *out, struct err *err)
 {
-	struct packing p = { .out = -1 };
+	struct packing p = { .out = -1, .progress.what = "writing" };
 	int r = out_open(&p, list, out, err);
 
 	if (r == 0)

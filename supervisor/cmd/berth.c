@@ -57,9 +57,10 @@ static const struct verb verbs[] = {
 		"--config DIR [--images DIR] [--image REF=PATH] [--bundle NAME=PROGRAM] "
 		"[--stub BERTH] [--compress "
 		"lz4|none] [--initramfs [--kernel FILE] [--modules DIR] [--module NAME] "
-		"[--sysroot DIR]] -o FILE",
+		"[--sysroot DIR]] [--json] -o FILE",
 		"one executable file of berth, a configuration and its images" },
-	{ "bundle", cmd_bundle, "ls|verify [--json] [FILE] | install [--signature FILE] FILE",
+	{ "bundle", cmd_bundle,
+		"ls|verify [--json] [FILE] | install [--signature FILE] [--json] FILE",
 		"what is packed into this file, or another; compare it with its digests; replace "
 		"this file by another" },
 	{ "image", cmd_image, "VERB [OPTION…]",

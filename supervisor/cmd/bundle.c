@@ -13,6 +13,7 @@
 #include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/install.h"
+#include "supervisor/cmd/progress.h"
 #include "supervisor/cmd/show.h"
 
 /* How the image of that content is had here: "loop", "file", "unpacked" or NULL. Mounts and trees of
@@ -85,16 +86,26 @@ static int list(int file, const char *path, bool json)
 	return CMD_OK;
 }
 
-static int compare(int file, const char *path)
+static int compare(int file, const char *path, bool json)
 {
-	const struct work work = {
-		.program = appliance_worker(), .words = { "verify" }, .in = file
-	};
+	struct progress progress;
+	const struct work work = { .program = appliance_worker(),
+		.words = { "verify" },
+		.in = file,
+		.step = progress_step,
+		.context = &progress };
 	struct err err = { 0 };
+	int r;
 
-	if (work_run(&work, &err) < 0)
+	progress_begin(&progress, "verify", json);
+	r = work_run(&work, &err);
+	progress_end(&progress);
+	if (r < 0)
 		return cmd_fail(CMD_FAILED, "bundle: %s: %s", path, err.text);
-	printf("%s: every entry is what was packed\n", path);
+	if (json)
+		show_json_line(json_pack("{s:b}", "whole", 1));
+	else
+		printf("%s: every entry is what was packed\n", path);
 	return CMD_OK;
 }
 
@@ -132,6 +143,6 @@ int cmd_bundle(int argc, char **argv)
 	if (strcmp(argv[optind], "ls") == 0)
 		return list(file, path, json);
 	if (strcmp(argv[optind], "verify") == 0)
-		return compare(file, path);
+		return compare(file, path, json);
 	return cmd_usage("bundle", "'%s' is neither ls, verify nor install", argv[optind]);
 }

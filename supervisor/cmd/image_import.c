@@ -273,10 +273,7 @@ static void tell_programs(const struct taking *t, const struct store_freed *free
 		(json_int_t)store_image_bytes(t->store, &t->image), "freed",
 		(json_int_t)freed->bytes);
 
-	/* One line, as those of the progress before it. */
-	(void)json_dumpf(result, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(result);
+	show_json_line(result);
 }
 
 int image_take_in(struct store *store, const struct image_source *source)

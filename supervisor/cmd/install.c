@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -18,6 +19,7 @@
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/progress.h"
+#include "supervisor/cmd/show.h"
 #include "supervisor/runtime/seal.h"
 
 enum { PATH_SIZE = 4096, PIECE = 32 << 20, KEYS_MAX = WORK_WORDS - 3 };
@@ -232,6 +234,10 @@ int bundle_install(const char *file, const char *signature, bool json)
 	if (!keys)
 		(void)cmd_fail(
 			0, "bundle: who made %s was not checked: there is no UpdateKey=", file);
+	if (json) {
+		show_json_line(json_pack("{s:s}", "installed", in.target));
+		return CMD_OK;
+	}
 	printf("%s is the new one from the next start of its supervisor on; containers stay as "
 	       "they "
 	       "are\n",

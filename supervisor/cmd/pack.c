@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/initramfs.h"
 #include "supervisor/cmd/pack_bundle.h"
+#include "supervisor/cmd/progress.h"
 #include "supervisor/cmd/show.h"
 #include "supervisor/runtime/seal.h"
 
@@ -41,7 +43,8 @@ enum {
 	OPT_MODULES,
 	OPT_MODULE,
 	OPT_SYSROOT,
-	OPT_BUNDLE
+	OPT_BUNDLE,
+	OPT_JSON,
 };
 
 /* The same for every file system: one input gives one output. */
@@ -63,6 +66,8 @@ struct packer {
 	const char *bundles[LINKS_MAX]; /* --bundle NAME=PROGRAM */
 	size_t nbundles;
 	bool as_initramfs;
+	bool json;
+	struct progress progress;
 	struct initramfs initramfs;
 };
 
@@ -141,9 +146,12 @@ static int make_erofs(
 		.in = -1,
 		.by_path = true,
 	};
+	struct work_step step = { .what = image };
 	char compress[64];
 	int words = 3;
 	int r;
+
+	progress_step(&p->progress, &step);
 
 	if (p->compress) {
 		(void)snprintf(compress, sizeof compress, "-z%s", p->compress);
@@ -320,7 +328,10 @@ static int wrap(struct packer *p, struct err *err)
 
 static int write_out(struct packer *p, struct err *err)
 {
-	struct work work = { .program = appliance_worker(), .words = { "pack", p->whole } };
+	struct work work = { .program = appliance_worker(),
+		.words = { "pack", p->whole },
+		.step = progress_step,
+		.context = &p->progress };
 	const char *name;
 	own_fd dir = parent_open(p->out, &name);
 	int r;
@@ -432,7 +443,10 @@ static int pack(struct packer *p, const char *config, struct err *err)
 	if (set.nerrors)
 		return cmd_fail(
 			CMD_FAILED, "pack: nothing is packed from a configuration with errors");
-	if (pack_set(p, &set, config, err) < 0)
+	progress_begin(&p->progress, "pack", p->json);
+	r = pack_set(p, &set, config, err);
+	progress_end(&p->progress);
+	if (r < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
 	return CMD_OK;
 }
@@ -443,6 +457,11 @@ static void done_print(const struct packer *p)
 
 	if (stat(p->out, &st) < 0)
 		return;
+	if (p->json) {
+		show_json_line(json_pack("{s:s,s:I,s:I}", "file", p->out, "bytes",
+			(json_int_t)st.st_size, "images", (json_int_t)p->images.n));
+		return;
+	}
 	printf("%s: %s, %zu image%s", p->out, show_bytes((uint64_t)st.st_size).text, p->images.n,
 		p->images.n == 1 ? "" : "s");
 	if (!p->as_initramfs)
@@ -476,6 +495,9 @@ static int take_option(struct packer *p, int c)
 		if (p->nbundles == LINKS_MAX)
 			return cmd_usage("pack", "at most %d --bundle", LINKS_MAX);
 		p->bundles[p->nbundles++] = optarg;
+		return CMD_OK;
+	case OPT_JSON:
+		p->json = true;
 		return CMD_OK;
 	case OPT_INITRAMFS:
 		p->as_initramfs = true;
@@ -523,7 +545,8 @@ int cmd_pack(int argc, char **argv)
 		{ "modules", required_argument, NULL, OPT_MODULES },
 		{ "module", required_argument, NULL, OPT_MODULE },
 		{ "sysroot", required_argument, NULL, OPT_SYSROOT },
-		{ "bundle", required_argument, NULL, OPT_BUNDLE }, { 0 } };
+		{ "bundle", required_argument, NULL, OPT_BUNDLE },
+		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
 	struct packer p = {
 		.stub = seal_program_path(), .compress = "lz4", .initramfs.sysroot = ""
 	};

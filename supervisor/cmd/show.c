@@ -302,6 +302,13 @@ bool show_log_tail(
 	return tail.any;
 }
 
+void show_json_line(json_t *json)
+{
+	(void)json_dumpf(json, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(json);
+}
+
 void show_json(const json_t *json)
 {
 	(void)json_dumpf(json, stdout, JSON_INDENT(2));

@@ -61,5 +61,7 @@ bool show_log_tail(
 
 /* Pretty-printed JSON and a newline. */
 void show_json(const json_t *json);
+/* In one line, as those of a progress before it; and it is released. */
+void show_json_line(json_t *json);
 
 #endif

@@ -524,6 +524,27 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	serves
 }
 
+@test "pack and verify tell how far they are" {
+	web
+	mkdir "$MADE/slow"
+	cp "$PACKER" "$MADE/slow/berth"
+	# A worker that takes its time before it works.
+	# shellcheck disable=SC2016 # for that shell
+	printf '#!/bin/sh\nfor i in 1 2 3 4 5 6 7; do echo "$i 10 words"; sleep 0.1; done\nexec %s "$@"\n' \
+		"$O/berth-worker" >"$MADE/slow/berth-worker"
+	chmod +x "$MADE/slow/berth-worker"
+	"$MADE/slow/berth" pack --config "$UNITS" --image web="$ROOTS/busybox" --stub "$PACKER" \
+		--json -o "$FILE" >"$MADE/said"
+	[ "$(tail -n 1 "$MADE/said" | jq -c '[.file, .images]')" = "[\"$FILE\",1]" ]
+	jq -e -s '[.[].progress | select(.) | .title] | index("pack")' "$MADE/said"
+	"$MADE/slow/berth" bundle verify --json "$FILE" >"$MADE/said"
+	jq -e '.progress.total == 10' <"$MADE/said" | grep -q true
+	[ "$(tail -n 1 "$MADE/said")" = '{"whole":true}' ]
+	# And what it says by itself.
+	"$O/berth-worker" verify <"$FILE" >"$MADE/said"
+	grep -Eqx '[0-9]+ [0-9]+ .+' "$MADE/said"
+}
+
 @test "an erofs or squashfs file is a root as it is" {
 	mkfs.erofs "$MADE/web.erofs" "$ROOTS/busybox" >/dev/null
 	web
