@@ -257,6 +257,26 @@ int cgroup_tree_open(
 	return 0;
 }
 
+int cgroup_tree_join(struct cgroup_tree *ret, const char *path, struct err *err)
+{
+	struct cgroup_tree tree = { .fd = open_dir(path), .apart = true };
+	own_fd workers = -1;
+
+	if (tree.fd < 0)
+		return err_sys(err, -tree.fd, "open the cgroup %s", path);
+	workers = openat(tree.fd, "workers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (workers < 0) {
+		int code = errno;
+
+		cgroup_tree_done(&tree);
+		return err_sys(err, code, "open the cgroup %s/workers", path);
+	}
+	tree.controllers = controllers_of(workers, "cgroup.subtree_control");
+	(void)snprintf(tree.path, sizeof tree.path, "%s", path);
+	*ret = tree;
+	return 0;
+}
+
 int cgroup_tree_look(struct cgroup_tree *ret, struct err *err)
 {
 	struct cgroup_tree tree = { .fd = -1 };

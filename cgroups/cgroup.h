@@ -39,6 +39,13 @@ struct cgroup_tree {
  */
 int cgroup_tree_open(
 	struct cgroup_tree *ret, const char *name, const char *mount_at, struct err *err);
+/*
+ * cgroup_tree_join - the tree at that path, which another process of ours has opened
+ *
+ * Gives: a tree to make leaves in, beside those of the other; nothing is changed, and we stay where
+ *        we are. Fails: it is not there, with words.
+ */
+int cgroup_tree_join(struct cgroup_tree *ret, const char *path, struct err *err);
 void cgroup_tree_done(struct cgroup_tree *tree);
 /*
  * cgroup_tree_renew - the tree again, when the directory that was made for us was removed

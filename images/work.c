@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervisor/base/fd.h"
 #include "supervisor/base/num.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/sealed.h"
@@ -40,6 +41,9 @@ static _Noreturn void work_exec(const struct work *work, int steps, int said, pi
 
 	for (int i = 0; i < WORK_WORDS; i++)
 		argv[1 + i] = (char *)(uintptr_t)work->words[i];
+	/* Before it is another program. Where that cannot be, its own limits hold it. */
+	if (work->cgroup > 0)
+		(void)file_write_at(work->cgroup, "cgroup.procs", "0");
 	/* Locks and half-made things are the caller's: without it, nobody would clean up. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)

@@ -19,6 +19,7 @@ struct work {
 	const char *program;           /* a path, or a name that PATH= leads to */
 	const char *words[WORK_WORDS]; /* what follows its name; NULL ends them */
 	int in;                        /* its standard input; -1: none */
+	int cgroup;                    /* a directory of cgroup2 that it runs in; 0: ours */
 	bool by_path; /* PATH= and the environment are ours; else it gets next to none */
 	/* Called for each line "DONE TOTAL WHAT" on its standard output; NULL: nobody asks. Lines of
 	 * another shape are nobody's. */

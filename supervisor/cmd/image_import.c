@@ -21,6 +21,7 @@
 #include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/image.h"
+#include "supervisor/cmd/image_cgroup.h"
 #include "supervisor/cmd/progress.h"
 #include "supervisor/cmd/show.h"
 
@@ -100,6 +101,7 @@ static int worker_run(struct taking *t, const char *tmp, struct err *err)
 	char path[STORE_PATH_SIZE];
 	char layers[STORE_PATH_SIZE + 8];
 	char memory[32];
+	struct image_cgroup cgroup;
 	size_t n = 1;
 	int r;
 
@@ -122,7 +124,14 @@ static int worker_run(struct taking *t, const char *tmp, struct err *err)
 	work.words[n++] = path;
 	work.words[n++] = tmp;
 	work.words[n] = layers;
+	image_cgroup_make(&cgroup, t->store);
+	work.cgroup = cgroup.fd;
 	r = work_run(&work, err);
+	if (image_cgroup_end(&cgroup) && r < 0)
+		return err_set(err, ENOMEM,
+			"it takes more memory than %s; nothing of it stays: raise ImageMemory= in "
+			"berth.conf if it is to be trusted",
+			show_bytes(cgroup.memory).text);
 	if (r == -EINVAL && str_ends(err->text, strerror(ENOSPC)))
 		return err_set(err, ENOSPC,
 			"%.300s; nothing of it stays: remove images (berth image ls, rm, gc), or "

@@ -54,6 +54,19 @@ static int remove_worker(const char *name, void *data)
 	return 0;
 }
 
+/* An import is somebody's verb (cmd/image_cgroup.c): it goes on, and what is left of one goes. */
+static int remove_old_worker(const char *name, void *data)
+{
+	struct supervisor *sv = data;
+	char path[300];
+
+	if (!str_starts(name, "import-"))
+		return remove_worker(name, data);
+	(void)snprintf(path, sizeof path, "workers/%s", name);
+	(void)cgroup_remove(&sv->tree, path);
+	return 0;
+}
+
 /* The log writer ends by itself when it has written what is left. */
 static int await_log_writer(const char *name, void *data)
 {
@@ -304,7 +317,7 @@ int supervisor_adopt(struct supervisor *sv, struct err *err)
 	int r;
 
 	if (sv->tree.fd >= 0)
-		(void)cgroup_each(&sv->tree, "workers", remove_worker, sv);
+		(void)cgroup_each(&sv->tree, "workers", remove_old_worker, sv);
 	r = read_records(sv, err);
 	if (r < 0)
 		return r;

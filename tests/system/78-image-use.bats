@@ -134,6 +134,35 @@ names_are() { [ "$(names | wc -l)" = "$1" ]; }
 	wait_until 5 page_is one
 }
 
+@test "an import under a supervisor has a cgroup of its own, which a reload leaves alone" {
+	mkfifo "$MADE/gate"
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cp "$O/berth" "$BATS_TEST_TMPDIR/bin/berth"
+	# shellcheck disable=SC2016 # for that shell
+	printf '#!/bin/sh\ncat /proc/self/cgroup >%s\nread -r _ <%s\nexec %s "$@"\n' "$MADE/cgroup" \
+		"$MADE/gate" "$O/berth-worker" >"$BATS_TEST_TMPDIR/bin/berth-worker"
+	chmod +x "$BATS_TEST_TMPDIR/bin/berth-worker"
+	printf '[Container]\nRootfs=%s\nExec=true\n' "$ROOTS/busybox" >"$UNITS/web.container"
+	start_supervise
+	"$BATS_TEST_TMPDIR/bin/berth" --config "$UNITS" --run-dir "$RUNTIME" image import --name box \
+		"$ROOTS/busybox" 3>&- 4>&- &
+	verb=$!
+	in_leaf() { grep -qE '^0::.*/workers/import-[0-9]+$' "$MADE/cgroup"; }
+	wait_until 10 in_leaf
+	leaf=$(find "$(cgroup_top)" -type d -name "import-$verb")
+	grep -q . "$leaf/cgroup.procs"
+	echo "Label=a=b" >>"$UNITS/web.container"
+	run -0 berth reload
+	grep -q . "$leaf/cgroup.procs"
+	echo >"$MADE/gate"
+	wait "$verb"
+	[ ! -e "$leaf" ]
+	run -0 berth image verify box
+	# Without a supervisor there is none, and nothing is missing.
+	stop_supervise
+	run -0 berth image import --name two "$ROOTS/busybox"
+}
+
 @test "a new content: the old one runs until it is there, and then goes" {
 	docker "$MADE/web.tar" one
 	web "Image=$MADE/web.tar"

@@ -106,6 +106,20 @@ says 'why names the peak' '1[56](\.[0-9]+)? ?M' berth why greedy
 same 'the others did not notice' "$calm" "$(pid_of calm)"
 says 'inspect says oom' '"oom": ?true' berth inspect greedy
 
+# A worker that has gone mad: the real one holds itself by resource limits long before.
+mkdir -p /tmp/mad /var/lib/berth/store
+cp "$BERTH" /tmp/mad/berth
+# shellcheck disable=SC2016 # for that shell
+printf '#!/bin/sh\nd=/sys/fs/cgroup$(sed s/^0::// /proc/self/cgroup)\ncat "$d/memory.max" "$d/pids.max" >/tmp/mad/limits\n[ "$1" = import ] && exec tail /dev/zero\n' \
+	>/tmp/mad/berth-worker
+chmod +x /tmp/mad/berth-worker
+says 'an import that takes all memory is ended, and says so' 'more memory than 264' \
+	timeout 100 /tmp/mad/berth image import --name mad "$ROOT"
+same 'its limits were there before it' '276824064 16' "$(xargs </tmp/mad/limits)"
+same 'nobody else noticed' "$calm" "$(pid_of calm)"
+same 'and its leaf is gone' '' "$(find /sys/fs/cgroup/berth/workers -name 'import-*')"
+same 'nothing of it is in the store' '' "$(ls /var/lib/berth/store/tmp)"
+
 # ---- tasks --------------------------------------------------------------------------------------
 berth start --no-block bomb >/dev/null 2>&1
 ok 'the bomb runs' until_true 20 is bomb ready
