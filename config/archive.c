@@ -180,37 +180,11 @@ static const char *stem_of(struct build *b, const char *path)
 	return *stem ? stem : "x";
 }
 
-/* ---- the unit that imports it ------------------------------------------------------------------- */
-
-static void importer(struct build *b, uint32_t unit, const struct draft_str *asked,
-	const char *path, const char *which, const char *name)
+/* Its name in the store; `start`: of that path, whatever the content. NULL: a mistake that was told. */
+static const char *name_of(struct build *b, const char *key, const struct draft_str *asked,
+	const char *path, const char *which, char *start)
 {
-	struct part *part = &b->parts[unit];
-	struct strv *argv;
-
-	part->puller =
-		image_helper(b, unit, asked, PULL_MISSING, build_text(b, "imports %s", path));
-	if (part->puller == UNIT_NONE)
-		return;
-	argv = image_command(b, part->puller, "import");
-	build_add(b, argv, "--policy");
-	build_add(b, argv, "missing");
-	build_add(b, argv, "--name");
-	build_add(b, argv, name);
-	if (which) {
-		build_add(b, argv, "--ref");
-		build_add(b, argv, which);
-	}
-	build_add(b, argv, path);
-}
-
-void archive_root(struct build *b, uint32_t unit, const struct draft_str *asked, const char *path,
-	const char *which, const char **ret_config)
-{
-	struct root_spec *root = &b->parts[unit].spec->root;
-	const char *key = DRAFT_SET(b->parts[unit].draft->image) ? "Image" : "Rootfs";
 	unsigned long long content = 0;
-	char start[REFERENCE_SIZE], before[REFERENCE_SIZE];
 	int r;
 
 	if (b->image_dirs) {
@@ -218,22 +192,77 @@ void archive_root(struct build *b, uint32_t unit, const struct draft_str *asked,
 			"%s: %s: an appliance file has images by their names: berth image import "
 			"--name NAME %s, and write Image=NAME",
 			key, path, path);
-		return;
+		return NULL;
 	}
 	r = content_of(b, path, which, &content);
 	if (r < 0) {
-		ERROR_AT(b, asked->at, "%s: read %s: %s", key, path, strerror(-r));
-		return;
+		ERROR_AT(b, asked->at, "%s: %s: %s: put the image there, or correct the path", key,
+			path, strerror(-r));
+		return NULL;
 	}
 	store_archive_name(stem_of(b, path),
 		str_hash(build_text(b, "%s:%s", path, which ? which : "")), start);
-	root->archive = build_text(b, "%s%016llx", start, content);
+	return build_text(b, "%s%016llx", start, content);
+}
+
+/* ---- the unit that imports it ------------------------------------------------------------------- */
+
+static void command(struct build *b, uint32_t unit, const char *path, const char *which,
+	const char *name, const char *tag)
+{
+	struct strv *argv = image_command(b, unit, "import");
+	const char *const options[][2] = { { "--policy", "missing" }, { "--name", name },
+		{ "--tag", tag }, { "--ref", which } };
+
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (options[i][1]) {
+			build_add(b, argv, options[i][0]);
+			build_add(b, argv, options[i][1]);
+		}
+	build_add(b, argv, path);
+	/* Who removes names that nobody asks for looks at it. */
+	b->parts[unit].spec->root.archive = name;
+}
+
+void archive_unit(struct build *b, uint32_t unit)
+{
+	const struct unit_draft *draft = b->parts[unit].draft;
+	const char *tag = DRAFT_SET(draft->image_tag) ? draft->image_tag.v : NULL;
+	char start[REFERENCE_SIZE];
+	const char *which;
+	const char *path = archive_place(b, draft->dir, draft->image.v, &which);
+	const char *name;
+
+	if (!which)
+		which = tag;
+	if (tag && !reference_valid(tag))
+		ERROR_AT(b, draft->image_tag.at,
+			"ImageTag: \"%s\" is not the name of an image: write NAME[:TAG]", tag);
+	name = name_of(b, "Image", &draft->image, path, which, start);
+	if (name)
+		command(b, unit, path, which, name, tag);
+}
+
+void archive_root(struct build *b, uint32_t unit, const struct draft_str *asked, const char *path,
+	const char *which, const char **ret_config)
+{
+	struct part *part = &b->parts[unit];
+	struct root_spec *root = &part->spec->root;
+	const char *key = DRAFT_SET(part->draft->image) ? "Image" : "Rootfs";
+	char start[REFERENCE_SIZE], before[REFERENCE_SIZE];
+
+	root->archive = name_of(b, key, asked, path, which, start);
+	if (!root->archive)
+		return;
 	if (!root->image)
 		root->image = asked->v;
-	importer(b, unit, asked, path, which, root->archive);
+	part->puller =
+		image_helper(b, unit, asked, PULL_MISSING, build_text(b, "imports %s", path));
+	if (part->puller != UNIT_NONE)
+		command(b, part->puller, path, which, root->archive, NULL);
 	if (image_stored(b, root->archive, root, ret_config))
 		return;
-	b->parts[unit].waits = true;
+	part->waits = true;
 	if (store_tagged(b->set->conf.store_dir, start, before) &&
 		image_stored(b, before, root, ret_config))
 		root->archive = build_text(b, "%s", before);

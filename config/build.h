@@ -199,6 +199,8 @@ enum root_kind archive_look(const char *path);
 bool archive_packed(const char *path);
 /* Not a root file system, but images in the form in which they are carried about. */
 bool archive_carries(struct build *b, const char *path, enum root_kind kind);
+/* A .image of one: its command. */
+void archive_unit(struct build *b, uint32_t unit);
 /* The container's root out of the store, where an import brings it that the container waits for. */
 void archive_root(struct build *b, uint32_t unit, const struct draft_str *asked, const char *path,
 	const char *which, const char **ret_config);

@@ -194,6 +194,7 @@ struct unit_draft {
 
 	/* [Image]; its Image= is `image`. Retry= and RetryDelay= are [Container]'s too */
 	struct draft_str image_arch, image_os, image_variant, image_auth, image_certs;
+	struct draft_str image_creds, image_tag;
 	struct draft_bool image_tls;
 	struct draft_choice image_policy; /* enum pull_policy */
 	struct draft_num image_retry;

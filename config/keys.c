@@ -399,8 +399,11 @@ const struct key keys_served[] = {
 
 	IMAGE("Image", str, image,
 		"What to pull: [REGISTRY/]NAME[:TAG][@DIGEST]; without a registry it is of "
-		"docker.io. "
-		"A container takes it by Image=NAME.image, and waits for it."),
+		"docker.io. Or what to import: a path, docker-archive:PATH, oci-archive:PATH, "
+		"oci:PATH, as in Image= of a container. A container takes it by Image=NAME.image, "
+		"and waits for it."),
+	IMAGE("ImageTag", str, image_tag,
+		"Of an archive: the image of that name in it, which is its name in the store too."),
 	IMAGE("Policy", choice, image_policy,
 		"missing: only if the name is not in the store, so that no network is needed; "
 		"always: "
@@ -409,6 +412,9 @@ const struct key keys_served[] = {
 		.words = pull_policy_words),
 	IMAGE("AuthFile", str, image_auth,
 		"Credentials, as podman login writes them; otherwise /run/containers/0/auth.json."),
+	IMAGE("Creds", str, image_creds,
+		"USER:PASSWORD, instead of AuthFile=. Who can read this file can read them; no "
+		"list of processes shows them."),
 	IMAGE("CertDir", str, image_certs,
 		"Certificates: *.crt of authorities, NAME.cert and NAME.key of ours; otherwise "
 		"/etc/containers/certs.d/HOST:PORT."),

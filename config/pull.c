@@ -27,6 +27,8 @@ const char *image_unit_ref(struct build *b, uint32_t unit)
 	char full[REFERENCE_SIZE];
 
 	/* What is wrong with it is told once: by pass_pull. */
+	if (DRAFT_SET(draft->image) && archive_named(draft->image.v))
+		return b->parts[unit].spec->root.archive;
 	return DRAFT_SET(draft->image) && reference_pull(draft->image.v, full) == 0
 		       ? build_text(b, "%s", full)
 		       : NULL;
@@ -71,6 +73,17 @@ static void options(struct build *b, uint32_t unit, struct strv *argv)
 	option(b, argv, "--policy", policies[draft->image_policy.v]);
 	if (DRAFT_SET(draft->image_auth))
 		option(b, argv, "--authfile", build_path(b, draft->dir, draft->image_auth.v));
+	if (DRAFT_SET(draft->image_creds)) {
+		struct container_spec *spec = b->parts[unit].spec;
+
+		/* In no list of arguments, and in nobody's environment. */
+		spec->config_path = build_text(b, "%s/conf/%s", b->set->conf.run_dir, draft->id);
+		spec->config_text = build_text(b, "%s\n", draft->image_creds.v);
+		option(b, argv, "--creds-file", spec->config_path);
+		if (!strchr(draft->image_creds.v, ':'))
+			ERROR_AT(b, draft->image_creds.at,
+				"Creds: write USER:PASSWORD, or AuthFile= with the path of a file");
+	}
 	if (DRAFT_SET(draft->image_certs))
 		option(b, argv, "--cert-dir", build_path(b, draft->dir, draft->image_certs.v));
 	if (DRAFT_SET(draft->image_tls))
@@ -107,12 +120,19 @@ void pass_pull(struct build *b, uint32_t unit)
 	struct strv *argv = &part->spec->process.argv;
 	const char *ref = image_unit_ref(b, unit);
 
+	if (DRAFT_SET(draft->image) && archive_named(draft->image.v)) {
+		archive_unit(b, unit);
+		return;
+	}
+	if (DRAFT_SET(draft->image_tag))
+		ERROR_AT(b, draft->image_tag.at,
+			"ImageTag: is for an archive, and a registry has the name: remove it");
 	if (!DRAFT_SET(draft->image))
 		ERROR_AT(b, build_unit_at(b, unit), "[Image] has no Image=: add it");
 	else if (!ref)
 		ERROR_AT(b, draft->image.at,
-			"Image: \"%s\" is not the name of an image: write [REGISTRY/]NAME[:TAG]; "
-			"files are brought in by berth image import",
+			"Image: \"%s\" is not the name of an image: write [REGISTRY/]NAME[:TAG], "
+			"or the path of one",
 			draft->image.v);
 	options(b, unit, image_command(b, unit, "pull"));
 	build_add(b, argv, ref ? ref : "");

@@ -31,6 +31,7 @@ struct image_source {
 	const char *platform; /* OS/ARCH[/VARIANT]; NULL: this machine's */
 	const char *which; /* one of several images in it, by its name there; NULL: the only one */
 	const char *name;  /* what it is called here; NULL: as in the source, or as the file */
+	const char *tag;   /* beside `name`, one more; NULL: none */
 	const char *title; /* for the progress: "import site.tar" */
 	bool quiet;        /* says nothing but errors */
 	bool json;         /* progress and result as lines of JSON */

@@ -236,8 +236,10 @@ static int names_give(struct taking *t, struct err *err)
 	char stem[300];
 	int r;
 
-	if (source->name)
-		return name_give(t, source->name, err);
+	if (source->name) {
+		r = name_give(t, source->name, err);
+		return r == 0 && source->tag ? name_give(t, source->tag, err) : r;
+	}
 	file_stem(source->path, stem, sizeof stem);
 	r = names_of_source(t, is_stdin ? "image" : stem, err);
 	if (r < 0 || json_array_size(t->names) > 0)
@@ -354,11 +356,20 @@ static int policy_take(const char *text, bool *ret_missing)
 
 int image_import(int argc, char **argv)
 {
-	enum { OPT_NAME = CMD_OPT_OWN, OPT_REF, OPT_PLATFORM, OPT_POLICY, OPT_RELOAD, OPT_JSON };
+	enum {
+		OPT_NAME = CMD_OPT_OWN,
+		OPT_REF,
+		OPT_PLATFORM,
+		OPT_TAG,
+		OPT_POLICY,
+		OPT_RELOAD,
+		OPT_JSON
+	};
 	static const struct option options[] = { CMD_GLOBAL_OPTIONS,
 		{ "name", required_argument, NULL, OPT_NAME },
 		{ "ref", required_argument, NULL, OPT_REF },
 		{ "platform", required_argument, NULL, OPT_PLATFORM },
+		{ "tag", required_argument, NULL, OPT_TAG },
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "reload", no_argument, NULL, OPT_RELOAD },
 		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
@@ -379,6 +390,8 @@ int image_import(int argc, char **argv)
 			return CMD_USAGE;
 		else if (c == OPT_RELOAD)
 			reload = true;
+		else if (c == OPT_TAG)
+			source.tag = optarg;
 		else if (c == OPT_JSON)
 			source.json = true;
 		else if (c != OPT_POLICY && cmd_global(c, "image import"))
@@ -390,8 +403,8 @@ int image_import(int argc, char **argv)
 		return cmd_fail(CMD_FAILED,
 			"image import: \"%s\" is not the name of an image: write NAME[:TAG]",
 			source.name);
-	if (missing && !source.name)
-		return cmd_usage("image import", "--policy missing needs --name");
+	if ((missing || source.tag) && !source.name)
+		return cmd_usage("image import", "--policy missing and --tag need --name");
 	(void)snprintf(title, sizeof title, "image import %s", source.path);
 	source.title = title;
 	c = import(&source, missing);

@@ -14,6 +14,7 @@
 #include "images/reference.h"
 #include "images/store.h"
 #include "images/work.h"
+#include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/client.h"
@@ -32,7 +33,8 @@ struct pull {
 	const char *passed[PASSED_MAX]; /* options and their values, for berth-fetch */
 	size_t npassed;
 	bool creds_stdin;
-	bool reload; /* a supervisor has units that wait for it */
+	const char *creds_file; /* instead, a file with that line */
+	bool reload;            /* a supervisor has units that wait for it */
 	enum pull_policy policy;
 	struct image_source source;
 	char ref[REFERENCE_SIZE];
@@ -82,8 +84,11 @@ static size_t mirrors_add(const struct pull *p, struct work *work, size_t n)
 
 static int fetch(struct pull *p, struct err *err)
 {
+	own_fd creds = p->creds_file ? open(p->creds_file, O_RDONLY | O_CLOEXEC) : -1;
 	struct work work = { .program = appliance_fetch(),
-		.in = p->creds_stdin ? STDIN_FILENO : -1,
+		.in = p->creds_file    ? creds
+		      : p->creds_stdin ? STDIN_FILENO
+				       : -1,
 		/* Proxies and auth files are found by the environment. */
 		.by_path = true,
 		.step = on_step,
@@ -98,6 +103,8 @@ static int fetch(struct pull *p, struct err *err)
 			"berth-fetch is neither beside berth nor in ../libexec (it is built where "
 			"libcurl is): put it there, or bring the image in by berth image import "
 			"FILE");
+	if (p->creds_file && creds < 0)
+		return err_sys(err, errno, "read the credentials in %s", p->creds_file);
 	for (; n < p->npassed; n++)
 		work.words[n] = p->passed[n];
 	n = mirrors_add(p, &work, n);
@@ -234,6 +241,7 @@ enum {
 	OPT_RETRY,
 	OPT_RETRY_DELAY,
 	OPT_CREDS,
+	OPT_CREDS_FILE,
 	OPT_POLICY,
 	OPT_RELOAD,
 	OPT_JSON,
@@ -257,6 +265,8 @@ static int option_take(struct pull *p, int c)
 		p->source.platform = optarg;
 	else if (c == OPT_CREDS)
 		p->creds_stdin = true;
+	else if (c == OPT_CREDS_FILE)
+		p->creds_file = optarg;
 	else if (c == OPT_POLICY)
 		return policy_read(p, optarg);
 	else if (c == OPT_RELOAD)
@@ -280,6 +290,7 @@ int image_pull(int argc, char **argv)
 		{ "retry", required_argument, NULL, OPT_RETRY },
 		{ "retry-delay", required_argument, NULL, OPT_RETRY_DELAY },
 		{ "creds-stdin", no_argument, NULL, OPT_CREDS },
+		{ "creds-file", required_argument, NULL, OPT_CREDS_FILE },
 		{ "policy", required_argument, NULL, OPT_POLICY },
 		{ "reload", no_argument, NULL, OPT_RELOAD }, { "quiet", no_argument, NULL, 'q' },
 		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
@@ -301,7 +312,7 @@ int image_pull(int argc, char **argv)
 	(void)snprintf(title, sizeof title, "pull %s", p.ref);
 	p.source.title = title;
 	/* An option without a value, so that the others come in pairs. */
-	if (p.creds_stdin)
+	if (p.creds_stdin || p.creds_file)
 		p.passed[p.npassed++] = "--creds-stdin";
 	code = pull(&p);
 	store_image_done(&p.there);

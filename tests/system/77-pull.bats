@@ -8,7 +8,7 @@ prepare() {
 	need_root_fs busybox
 	registry &
 	REGISTRY=$!
-	wait_until 10 test -s "$BATS_TEST_TMPDIR/port"
+	wait_until 30 test -s "$BATS_TEST_TMPDIR/port"
 	HOST=127.0.0.1:$(<"$BATS_TEST_TMPDIR/port")
 	echo "RegistryMirror=registry.invalid http://$HOST" >>"$UNITS/berth.conf"
 }
@@ -48,6 +48,7 @@ registry() {
 		server.put(image(box), "x/moving", "latest")
 		def hook(handler, path):
 		    open(here + "/requests", "a").write(path + "\n")
+		    server.auth = "basic" if os.path.exists(here + "/auth") else None
 		    if os.path.exists(here + "/moved"):
 		        server.put(image(box, two), "x/moving", "latest")
 		    while os.path.exists(here + "/hold") and "/blobs/" in path:
@@ -308,11 +309,32 @@ inside_root() {
 	has "it does not have that"
 }
 
+@test "Creds= reach the registry and no list of processes" {
+	touch "$BATS_TEST_TMPDIR/auth" "$BATS_TEST_TMPDIR/hold"
+	box box:1 "Creds=ann:pass:word"
+	sed -i "s|registry.invalid|$HOST|; \$ a TLSVerify=no" "$UNITS/box.image"
+	start_supervise
+	wait_until 10 grep -q /blobs/ "$BATS_TEST_TMPDIR/requests"
+	run ! grep -lz pass:word /proc/[0-9]*/cmdline /proc/[0-9]*/environ
+	[ "$(stat -c %a "$RUNTIME/conf/box.image")" = 600 ]
+	rm "$BATS_TEST_TMPDIR/hold"
+	wait_for ready web 20
+	stop_supervise
+	berth image rm -f "$HOST/x/box:1"
+	sed -i s/pass:word/other/ "$UNITS/box.image"
+	start_supervise
+	wait_for backoff box.image
+	run berth logs box.image
+	has "berth: image pull"
+}
+
 @test "a .image that cannot be, and a container of one" {
-	box box:1 "Creds=ann:secret"
+	box box:1 "Creds=secret"
 	run -1 berth check
-	has "box.image:3"
-	has "AuthFile="
+	has "box.image:3: Creds: write USER:PASSWORD"
+	box box:1 ImageTag=x
+	run -1 berth check
+	has "box.image:3: ImageTag: is for an archive"
 	box "../x"
 	run -1 berth check
 	has "is not the name of an image"

@@ -189,6 +189,30 @@ names_are() { [ "$(names | wc -l)" = "$1" ]; }
 	has "image import $MADE/web.tar"
 }
 
+@test "a .image of an archive, under a name of its own too" {
+	docker "$MADE/web.tar" one
+	web Image=web.image
+	unit web.image <<-EOT
+		[Image]
+		Image=docker-archive:$MADE/web.tar
+		ImageTag=web:one
+	EOT
+	start_supervise
+	wait_for ready web 20
+	wait_until 5 page_is one
+	names | grep -qx localhost/web:one
+	names | grep -q '^localhost/archive/web:'
+	stop_supervise
+	start_supervise
+	wait_for ready web
+	names_are 2
+	sed -i s/web:one/web:none/ "$UNITS/web.image"
+	run -0 berth reload
+	wait_for backoff web.image
+	run berth logs web.image
+	has "web:none"
+}
+
 @test "what no unit names any more is forgotten, and what somebody named is not" {
 	docker "$MADE/web.tar" one
 	web "Image=$MADE/web.tar"
