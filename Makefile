@@ -80,6 +80,7 @@ worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/b
 	       $(O)/images/platform.o
 fetch_obj   := $(fetch_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/platform.o $(O)/images/reference.o
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
+init_src    := $(wildcard supervisor/init/*.c)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)
 net_bin     := $(if $(wildcard tests/net/net.c),$(O)/tests/net-driver)
 stepper_bin := $(O)/tests/stepper
@@ -142,11 +143,11 @@ $(O)/berth-fetch: $(fetch_obj)
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -pthread -o $@ $^ $(fetch_libs)
 
 # What RunInit= puts into a container: static, without a C library, embedded in berth.
-$(O)/berth-init: supervisor/init/init.c
+$(O)/berth-init: $(init_src) $(wildcard supervisor/init/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -Os $(WARN) $(WERROR) -I. -nostdlib -static -ffreestanding -fno-stack-protector \
+	$(CC) -std=c17 -D_GNU_SOURCE -Os $(WARN) $(WERROR) -I. -nostdlib -static -ffreestanding -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -fno-pie -Wl,--build-id=none,-z,noexecstack -s \
-		-o $@ $<
+		-o $@ $(init_src)
 
 $(O)/gen/init_blob.o: $(O)/berth-init supervisor/init/blob.S
 	@mkdir -p $(@D)

@@ -9,14 +9,18 @@
  * Called "berth-mount" it keeps a file system that is mounted: it ends when somebody else unmounts
  * that or its server dies, and unmounts it itself when it is asked to end.
  *
- * No C library: it runs in images that have none, or another one. So it is also the one file of
- * berth that speaks to the kernel by hand.
+ * Called "berth-proxy" it publishes the ports of a container: proxy.c.
+ *
+ * No C library: it runs in images that have none, or another one. So this room alone speaks to the
+ * kernel by hand.
  */
-#include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "supervisor/init/kernel.h"
+#include "supervisor/init/proxy.h"
 
 #if defined(__x86_64__)
 __asm__(".globl _start\n_start:\n"
@@ -24,88 +28,24 @@ __asm__(".globl _start\n_start:\n"
 	"	mov %rsp, %rdi\n"
 	"	and $-16, %rsp\n"
 	"	call init_main\n");
-
-static long call5(long nr, long a, long b, long c, long d, long e)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
 #elif defined(__aarch64__)
 __asm__(".globl _start\n_start:\n"
 	"	mov x29, #0\n"
 	"	mov x0, sp\n"
 	"	bl init_main\n");
-
-static long call5(long nr, long a, long b, long c, long d, long e)
-{
-	register long x8 __asm__("x8") = nr;
-	register long x0 __asm__("x0") = a;
-	register long x1 __asm__("x1") = b;
-	register long x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d;
-	register long x4 __asm__("x4") = e;
-
-	__asm__ volatile("svc #0"
-			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
-			 : "memory");
-	return x0;
-}
 #elif defined(__riscv)
 __asm__(".globl _start\n_start:\n"
 	"	mv a0, sp\n"
 	"	andi sp, sp, -16\n"
 	"	call init_main\n");
-
-static long call5(long nr, long a, long b, long c, long d, long e)
-{
-	register long a7 __asm__("a7") = nr;
-	register long a0 __asm__("a0") = a;
-	register long a1 __asm__("a1") = b;
-	register long a2 __asm__("a2") = c;
-	register long a3 __asm__("a3") = d;
-	register long a4 __asm__("a4") = e;
-
-	__asm__ volatile("ecall"
-			 : "+r"(a0)
-			 : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4)
-			 : "memory");
-	return a0;
-}
 #elif defined(__arm__)
 __asm__(".globl _start\n_start:\n"
 	"	mov r0, sp\n"
 	"	bic sp, sp, #7\n"
 	"	bl init_main\n");
-
-/* r7 is the frame pointer in Thumb code: it is set and put back by hand. */
-static long call5(long nr, long a, long b, long c, long d, long e)
-{
-	register long r0 __asm__("r0") = a;
-	register long r1 __asm__("r1") = b;
-	register long r2 __asm__("r2") = c;
-	register long r3 __asm__("r3") = d;
-	register long r4 __asm__("r4") = e;
-
-	__asm__ volatile("push {r7}\n	mov r7, %6\n	svc #0\n	pop {r7}"
-			 : "+r"(r0)
-			 : "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r0), "r"(nr)
-			 : "memory");
-	return r0;
-}
 #else
-#error "supervisor/init/init.c: write _start and call5 for this architecture"
+#error "supervisor/init/init.c: write _start for this architecture"
 #endif
-
-#define CALL(name, a, b, c, d, e) \
-	call5(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
 
 enum {
 	KERNEL_SIG_INT = 2,
@@ -120,6 +60,7 @@ enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_OWN = 125, EXIT_SIG
 
 /* The compiler may call these whatever it is told. */
 void *memset(void *to, int byte, size_t n);
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memset(void *to, int byte, size_t n)
 {
 	volatile unsigned char *p = to;
@@ -129,24 +70,14 @@ void *memset(void *to, int byte, size_t n)
 	return to;
 }
 
-static size_t length(const char *text)
+void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
-	size_t n = 0;
+	volatile unsigned char *p = to;
+	const unsigned char *q = from;
 
-	while (text[n])
-		n++;
-	return n;
-}
-
-static void say(const char *text)
-{
-	(void)CALL(write, 2, text, length(text), 0, 0);
-}
-
-static void __attribute__((noreturn)) leave(int status)
-{
-	for (;;)
-		(void)CALL(exit_group, status, 0, 0, 0, 0);
+	while (n--)
+		*p++ = *q++;
+	return to;
 }
 
 /* The value of PATH, or what a C library would take without one. */
@@ -288,15 +219,6 @@ struct poll_one {
 	short events, revents;
 };
 
-static long number(const char *text)
-{
-	long n = 0;
-
-	while (*text >= '0' && *text <= '9')
-		n = 10 * n + (*text++ - '0');
-	return n;
-}
-
 /* Does a line of mountinfo begin with this number? */
 static int is_mounted(long file, long id)
 {
@@ -417,10 +339,8 @@ static void __attribute__((noreturn)) keep(char **argv, const uint64_t *all)
 	}
 }
 
-static int is_keeper(const char *name)
+static int is_called(const char *name, const char *wanted)
 {
-	const char *wanted = "berth-mount";
-
 	while (*name && *name == *wanted) {
 		name++;
 		wanted++;
@@ -438,12 +358,14 @@ void init_main(long *stack)
 	uint64_t mask = 0;
 	long pid = 0;
 
+	if (is_called(argv[0], "berth-proxy"))
+		proxy_main(argv + 1);
 	/* What ps shows; the program came from a memfd, which has no name to show. */
 	(void)CALL(prctl, SET_NAME, "berth-init", 0, 0, 0);
 	/* An inherited "ignore SIGCHLD" would reap the program unseen. */
 	(void)CALL(rt_sigaction, KERNEL_SIG_CHLD, default_action, 0, SET_SIZE, 0);
 	(void)CALL(rt_sigprocmask, SET_BLOCK, &all, &mask, SET_SIZE, 0);
-	if (stack[0] == 4 && is_keeper(argv[0]))
+	if (stack[0] == 4 && is_called(argv[0], "berth-mount"))
 		keep(argv, &all);
 	/* Of no effect for process 1, who gets the orphans anyway. */
 	(void)CALL(prctl, SUBREAPER, 1, 0, 0, 0);
