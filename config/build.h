@@ -56,6 +56,8 @@ struct part {
 	uint32_t shares; /* Network=OTHER.container, or UNIT_NONE */
 	uint32_t puller; /* the unit that brings its image, or UNIT_NONE; */
 	bool waits;      /* and it waits for that */
+	/* Of a container: the unit that publishes its ports; of that one: the container. Or UNIT_NONE. */
+	uint32_t proxy;
 	/* Of a network. */
 	struct net_range range4, range6; /* IPRange= */
 	bool no_addresses;               /* IPAMDriver=none */
@@ -142,6 +144,7 @@ void pass_security(struct build *b, uint32_t unit); /* defaults.c: capabilities,
 void pass_limits(struct build *b, uint32_t unit);   /* limits.c: cgroup, rlimits, devices */
 void pass_fs(struct build *b, uint32_t unit);       /* filesystem.c: [Mount], Device= */
 void pass_pull(struct build *b, uint32_t unit);     /* pull.c: [Image] */
+void pass_proxy(struct build *b, uint32_t unit);    /* proxy.c: PublishMode= */
 void pass_name_server(struct build *b, uint32_t unit); /* nameserver.c: NameServer= */
 void pass_service(struct build *b, uint32_t unit);     /* service.c: how it is supervised */
 void pass_mounts(struct build *b, uint32_t unit);      /* mounts.c: Volume=, Tmpfs=, Secret= */
@@ -186,7 +189,7 @@ void image_puller(struct build *b, uint32_t unit, bool is_there);
 uint32_t image_helper(struct build *b, uint32_t unit, const struct draft_str *asked,
 	enum pull_policy policy, const char *description);
 struct strv *image_command(struct build *b, uint32_t helper, const char *verb);
-/* unit.c: one more unit, which is in no file; there is room for one for each draft. */
+/* unit.c: one more unit, which is in no file; there is room for two for each draft. */
 uint32_t unit_generate(struct build *b, const struct unit_draft *draft);
 
 /* archive.c: does Image= say where an image lies instead of what it is called: a path, or one behind
@@ -208,6 +211,11 @@ void archive_root(struct build *b, uint32_t unit, const struct draft_str *asked,
 bool image_stored(
 	struct build *b, const char *ref, struct root_spec *root, const char **ret_config);
 
+/* proxy.c: does this container have a proxy; the draft of it, which no file says; and, after pass_ports,
+ * the ports of one. */
+bool proxy_wanted(const struct build *b, const struct unit_draft *draft);
+const struct unit_draft *proxy_draft(struct build *b, const struct unit_draft *container);
+void proxy_ports(struct build *b, uint32_t unit);
 /* By id alone; UNIT_NONE without words. */
 uint32_t unit_by_id(const struct build *b, const char *id);
 /* A .network by its file's name, or by its NetworkName=; UNIT_NONE. */

@@ -204,7 +204,7 @@ void pass_bundle(struct build *b, uint32_t unit)
 	if (draft->leases)
 		bundle_client(b, program);
 	if (!part->spec->native || part->spec->filesystem || part->spec->own_program ||
-		part->spec->secluded || argv->n == 0)
+		part->spec->secluded || part->spec->proxy || argv->n == 0)
 		return;
 	for (size_t i = 0; i < draft->prefer_host.n && !DRAFT_SET(draft->bundle); i++)
 		if (draft->prefer_host.v[i].text[0] == '/')

@@ -297,6 +297,7 @@ static int conf_decide(struct unit_set *set, const struct conf_draft *draft)
 	if (DRAFT_SET(draft->log_level))
 		conf->log_level = log_level_words[draft->log_level.v].word;
 	conf->default_restart = (enum restart_policy)draft->default_restart.v;
+	conf->publish_mode = (enum publish_mode)draft->publish_mode.v;
 	conf->verify = (enum root_verify)draft->verify.v;
 	conf->image_memory = DRAFT_SET(draft->image_memory) ? draft->image_memory.v : 8U << 20;
 	conf->default_caps_none = draft->default_capabilities.v == 1;

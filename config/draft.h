@@ -211,6 +211,7 @@ struct unit_draft {
 	/* [X-Berth] */
 	struct draft_time stable;
 	struct draft_choice limits_policy; /* enum policy_choice */
+	struct draft_choice publish_mode;  /* enum publish_mode */
 	struct draft_list allow_host_port; /* "PORT[-PORT][/udp]" each */
 	struct draft_list allow_network;   /* "OTHER.network" each */
 	struct draft_bool name_server;

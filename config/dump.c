@@ -220,11 +220,22 @@ static void filesystem_print(const struct filesystem_spec *fs, FILE *out)
 		(void)fprintf(out, "owner: %u:%u\n", fs->uid, fs->gid);
 }
 
+static void proxy_print(const struct proxy_spec *proxy, FILE *out)
+{
+	const struct net_spec *net = proxy->net;
+
+	for (size_t i = 0; i < net->nports; i++)
+		(void)fprintf(out, "carries: %s of %s\n", net_port_print(&net->ports[i]).text,
+			net_addr_print(&net->ports[i].addr, false).text);
+}
+
 static void container_print(const struct container_spec *spec, FILE *out)
 {
 	text(out, "name", spec->name);
 	if (spec->filesystem)
 		filesystem_print(spec->filesystem, out);
+	if (spec->proxy)
+		proxy_print(spec->proxy, out);
 	root_print(&spec->root, out);
 	process_print(&spec->process, out);
 	text(out, "bundle", spec->program.bundle);

@@ -57,6 +57,7 @@ static void full_name(const struct unit_draft *unit, const char *ending, struct 
 		[UNIT_TARGET] = "",
 		[UNIT_MOUNT] = "",
 		[UNIT_IMAGE] = "-image",
+		[UNIT_PROXY] = "-proxy",
 	};
 
 	strbuf_add(buf, "%s%s%s", unit->stem, infix[unit->kind], ending);

@@ -30,9 +30,12 @@ static const char *const suffixes[] = {
 	[UNIT_TARGET] = "target",
 	[UNIT_MOUNT] = "mount",
 	[UNIT_IMAGE] = "image",
+	[UNIT_PROXY] = "proxy",
 };
 
-enum { NSUFFIXES = sizeof suffixes / sizeof suffixes[0] };
+/* The last of them has no files. */
+enum { NSUFFIXES = sizeof suffixes / sizeof suffixes[0] - 1 };
+_Static_assert((int)NSUFFIXES == (int)UNIT_PROXY, "a kind with files stands behind one without");
 
 /* Endings that somebody who comes from Quadlet or systemd may have put here. */
 static const struct {
@@ -49,6 +52,7 @@ static const struct {
 	{ "path", "let the service watch the path itself" },
 	{ "slice", "write the limits into each unit" },
 	{ "swap", "switch swap on before berth starts" },
+	{ "proxy", "a .container with PublishMode=proxy gets one of itself" },
 	{ "device", "name the device with AddDevice=" },
 };
 

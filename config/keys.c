@@ -112,6 +112,11 @@ static const struct key_word persist_words[] = {
 	{ "permanent", PERSIST_PERMANENT },
 	{ NULL, 0 },
 };
+static const struct key_word publish_words[] = {
+	{ "nftables", PUBLISH_NFTABLES },
+	{ "proxy", PUBLISH_PROXY },
+	{ NULL, 0 },
+};
 static const struct key_word caps_words[] = { { "default", 0 }, { "none", 1 }, { NULL, 0 } };
 const struct key_word log_level_words[] = {
 	{ "err", 0 },
@@ -516,6 +521,12 @@ const struct key keys_served[] = {
 		"The time between connections to the socket of Probe=, once it is ready; 10 s.",
 		.kinds = KIND(UNIT_SERVICE)),
 
+	BERTH("PublishMode", choice, publish_mode,
+		"How PublishPort= is done. nftables: by packet rules, which keep the caller's "
+		"address and cost least. proxy: by a process, NAME.proxy, for kernels without "
+		"nf_tables; the container sees all callers under its gateway's address. "
+		"PublishMode= of berth.conf; nftables.",
+		.words = publish_words, .kinds = KIND(UNIT_CONTAINER)),
 	BERTH("AllowHostPort", words, allow_host_port,
 		"PORT[-PORT][/tcp|udp]: a service of the host itself that the container may use, "
 		"at "
@@ -579,6 +590,9 @@ const struct key keys_served[] = {
 		"is mounted, which happens once a boot; always: before each start too; never; "
 		"once. A bundle is always compared once a boot.",
 		.words = verify_words),
+	CONF("PublishMode", choice, publish_mode,
+		"PublishMode= for containers that do not say: nftables or proxy; nftables.",
+		.words = publish_words),
 	CONF("UpdateKey", words, update_keys,
 		"Public keys of minisign's, as its key file has them in its second line. With "
 		"them, "

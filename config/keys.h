@@ -81,6 +81,7 @@ struct conf_draft {
 	struct draft_choice default_restart;
 	struct draft_choice default_capabilities; /* 1: none */
 	struct draft_choice verify;               /* enum root_verify */
+	struct draft_choice publish_mode;         /* enum publish_mode */
 	struct draft_time watchdog, shutdown_max;
 };
 

@@ -254,6 +254,10 @@ static void unit_ports(struct build *b, uint32_t unit, struct all_asked *all)
 	struct part *part = &b->parts[unit];
 	const struct draft_list *list = &part->draft->publish_port;
 
+	if (DRAFT_SET(part->draft->publish_mode) && !list->n)
+		WARN_AT(b, part->draft->publish_mode.at,
+			"PublishMode: has no effect without PublishPort=: add that");
+
 	for (size_t i = 0; i < list->n; i++) {
 		struct asked now = { .at = list->v[i].at, .unit = unit };
 
@@ -377,9 +381,13 @@ void pass_ports(struct build *b)
 	for (size_t i = 0; i < all.n; i++) {
 		struct part *part = &b->parts[all.v[i].unit];
 
+		all.v[i].port.proxied = part->proxy != UNIT_NONE;
 		BUILD_PUSH(b, b->set->ports, b->set->nports, all.v[i].port);
 		BUILD_PUSH(b, part->ports, part->nports, all.v[i].port);
 		part->spec->net.ports = part->ports;
 		part->spec->net.nports = part->nports;
 	}
+	for (uint32_t i = 0; i < b->set->nunits; i++)
+		if (b->set->units[i].kind == UNIT_PROXY)
+			proxy_ports(b, i);
 }

@@ -27,7 +27,7 @@ static void process_argv(struct build *b, struct part *part)
 	struct strv *argv = &part->spec->process.argv;
 	bool entry = DRAFT_SET(draft->entrypoint);
 
-	if (part->spec->filesystem || part->spec->secluded ||
+	if (part->spec->filesystem || part->spec->secluded || part->spec->proxy ||
 		(part->spec->own_program && !draft->leases))
 		return;
 	if (part->spec->native) {

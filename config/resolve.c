@@ -225,6 +225,18 @@ static void graph_shared(struct build *b, uint32_t i)
 	after_add(b, i, part->shares, part->draft->network.v[0].at);
 }
 
+/* The ports come first and outlive each run, but not a stop of the container. */
+static void graph_proxy(struct build *b, uint32_t i)
+{
+	uint32_t proxy = b->parts[i].proxy;
+
+	if (proxy == UNIT_NONE || b->set->units[i].kind != UNIT_CONTAINER ||
+		!b->set->units[proxy].spec)
+		return;
+	graph_need(b, i, proxy, true, b->parts[i].draft->publish_port.v[0].at);
+	list_add(b, &b->set->units[proxy].requires, i);
+}
+
 static void want(struct unit_set *set, uint32_t i)
 {
 	struct unit *unit = &set->units[i];
@@ -326,6 +338,7 @@ void pass_graph(struct build *b)
 		if (set->units[i].kind == UNIT_IMAGE)
 			after_uplinks(b, i, build_unit_at(b, i));
 		graph_name_servers(b, i);
+		graph_proxy(b, i);
 	}
 	graph_cycles(b);
 	for (uint32_t i = 0; i < set->nunits; i++)

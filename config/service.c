@@ -19,7 +19,8 @@ static void service_type(struct build *b, uint32_t unit, struct service_spec *se
 {
 	const struct unit_draft *draft = b->parts[unit].draft;
 	const struct container_spec *spec = b->parts[unit].spec;
-	bool native = spec->native && !spec->filesystem;
+	/* Ready when the program runs: what it mounts or listens on was made before. */
+	bool native = spec->native && !spec->filesystem && !spec->proxy;
 
 	service->type = native ? TYPE_SIMPLE : TYPE_EXEC;
 	if (spec->own_program)

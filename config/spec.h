@@ -86,12 +86,21 @@ struct filesystem_spec {
 	uint32_t uid, gid;
 };
 
+/* Ports that a process listens on, and carries to a container. */
+struct proxy_spec {
+	const char *container;      /* its unit, for messages */
+	const struct net_spec *net; /* of the container, with the ports */
+};
+/* Sockets of one proxy: a port of each family and protocol is one. */
+enum { PROXY_SOCKETS_MAX = 256 };
+
 struct container_spec {
 	const char *name; /* ContainerName= or the unit's stem: name_valid() */
 	bool native;      /* a .service: no namespaces, no root, host's network */
 	const struct filesystem_spec
-		*filesystem; /* native: mounted and kept, instead of a program */
-	bool own_program;    /* native: berth itself is what argv runs */
+		*filesystem;            /* native: mounted and kept, instead of a program */
+	const struct proxy_spec *proxy; /* native: berth-proxy with these ports */
+	bool own_program;               /* native: berth itself is what argv runs */
 	bool secluded; /* native: in a network of its own; sees the host's files, and writes none */
 	struct root_spec root;
 	struct cgroup_limits limits;

@@ -18,7 +18,8 @@ static bool is_filesystem(const struct unit_draft *draft)
 static bool is_run(const struct unit_draft *draft)
 {
 	return draft->kind == UNIT_CONTAINER || draft->kind == UNIT_SERVICE ||
-	       draft->kind == UNIT_IMAGE || is_filesystem(draft) || is_name_server(draft);
+	       draft->kind == UNIT_IMAGE || draft->kind == UNIT_PROXY || is_filesystem(draft) ||
+	       is_name_server(draft);
 }
 
 static bool names_default(const char *text)
@@ -65,7 +66,8 @@ static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *dra
 	unit->description = DRAFT_SET(draft->description) ? draft->description.v : draft->stem;
 	if (!is_run(draft))
 		return;
-	if (is_filesystem(draft) || draft->kind == UNIT_IMAGE || is_name_server(draft))
+	if (is_filesystem(draft) || draft->kind == UNIT_IMAGE || draft->kind == UNIT_PROXY ||
+		is_name_server(draft))
 		unit->stem = filesystem_name(b, draft->id);
 	part->spec = arena_alloc(b->arena, sizeof *part->spec);
 	if (!part->spec) {
@@ -96,11 +98,28 @@ uint32_t unit_generate(struct build *b, const struct unit_draft *draft)
 	return b->nomem ? UNIT_NONE : unit;
 }
 
+/* The units that come of PublishMode=proxy. */
+static void proxies_begin(struct build *b, const struct draft_set *drafts)
+{
+	for (uint32_t i = 0; i < drafts->n && !b->nomem; i++) {
+		const struct unit_draft *draft;
+		uint32_t proxy;
+
+		draft = proxy_wanted(b, &drafts->v[i]) ? proxy_draft(b, &drafts->v[i]) : NULL;
+		proxy = draft ? unit_generate(b, draft) : UNIT_NONE;
+		if (proxy == UNIT_NONE)
+			continue;
+		b->parts[i].proxy = proxy;
+		b->parts[proxy].proxy = i;
+	}
+}
+
 static void units_begin(struct build *b, const struct draft_set *drafts)
 {
 	struct unit_set *set = b->set;
 	size_t n = drafts->n + default_wanted(drafts);
-	size_t room = n + drafts->n; /* each may have one that brings its image */
+	/* Each may have one that brings its image, and one that publishes its ports. */
+	size_t room = n + 2 * drafts->n;
 
 	set->units = arena_alloc(b->arena, (room + 1) * sizeof *set->units);
 	b->parts = arena_alloc(&b->tmp, (room + 1) * sizeof *b->parts);
@@ -110,7 +129,7 @@ static void units_begin(struct build *b, const struct draft_set *drafts)
 	}
 	set->nunits = n;
 	for (uint32_t i = 0; i < room; i++)
-		b->parts[i].shares = b->parts[i].puller = UNIT_NONE;
+		b->parts[i].shares = b->parts[i].puller = b->parts[i].proxy = UNIT_NONE;
 	for (uint32_t i = 0; i < drafts->n; i++)
 		unit_begin(b, i, &drafts->v[i]);
 	if (n > drafts->n)
@@ -119,6 +138,7 @@ static void units_begin(struct build *b, const struct draft_set *drafts)
 			.id = "default.network",
 			.file = "(built-in default.network)",
 			.description = "the network of containers without Network=" };
+	proxies_begin(b, drafts);
 }
 
 /* Each of these needs only its own unit and the networks and volumes. */
@@ -159,6 +179,9 @@ static void units_build(struct build *b, const struct draft_set *drafts)
 	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 		if (b->parts[i].spec && is_name_server(b->parts[i].draft))
 			pass_name_server(b, i);
+	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
+		if (b->set->units[i].kind == UNIT_PROXY)
+			pass_proxy(b, i);
 	for (size_t k = 0; k < sizeof unit_passes / sizeof unit_passes[0]; k++)
 		for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)
 			if (b->parts[i].spec)

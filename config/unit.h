@@ -13,7 +13,8 @@ enum unit_kind {
 	UNIT_VOLUME,
 	UNIT_TARGET,
 	UNIT_MOUNT,
-	UNIT_IMAGE
+	UNIT_IMAGE,
+	UNIT_PROXY, /* no file: it publishes the ports of a container with PublishMode=proxy */
 };
 
 enum service_type { TYPE_SIMPLE, TYPE_EXEC, TYPE_ONESHOT, TYPE_NOTIFY };
@@ -44,6 +45,9 @@ struct health_spec {
 	uint64_t interval, timeout, start_period; /* ns */
 	uint32_t retries;
 };
+
+/* How ports are published. */
+enum publish_mode { PUBLISH_NFTABLES, PUBLISH_PROXY };
 
 /* How the supervisor treats it. Times are nanoseconds; NSEC_NEVER: no limit. */
 struct service_spec {
@@ -84,8 +88,8 @@ struct unit {
 	struct unit_list wants;
 	struct unit_list networks; /* the .network units it is attached to */
 	bool wanted; /* starts at boot: [Install] WantedBy= of a reached target, or Wants= from one */
-	struct container_spec
-		*spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_VOLUME with
+	struct container_spec *
+		spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_PROXY, UNIT_VOLUME with
 			 Device=, UNIT_NETWORK with NameServer= */
 	struct service_spec service;
 	struct net_bridge *bridge; /* UNIT_NETWORK */
@@ -116,11 +120,12 @@ struct supervisor_conf {
 	struct strv bundle_path;      /* BundlePath= */
 	struct strv update_keys;      /* UpdateKey=: public keys, as minisign prints them */
 	enum restart_policy default_restart;
-	bool default_caps_none;  /* DefaultCapabilities=none */
-	enum root_verify verify; /* Verify= */
-	uint64_t watchdog;       /* RuntimeWatchdogSec=, ns; 0: off */
-	uint64_t shutdown_max;   /* ShutdownTimeoutSec=, ns */
-	struct uplink *uplinks;  /* Uplink=, one for each link, in their order */
+	bool default_caps_none;         /* DefaultCapabilities=none */
+	enum root_verify verify;        /* Verify= */
+	enum publish_mode publish_mode; /* PublishMode=, for who does not say */
+	uint64_t watchdog;              /* RuntimeWatchdogSec=, ns; 0: off */
+	uint64_t shutdown_max;          /* ShutdownTimeoutSec=, ns */
+	struct uplink *uplinks;         /* Uplink=, one for each link, in their order */
 	size_t nuplinks;
 };
 

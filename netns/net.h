@@ -79,6 +79,22 @@ int net_ruleset_apply(const char *instance, const struct net_rules *rules, struc
 /* Both tables. */
 int net_ruleset_remove(const char *instance, struct err *err);
 
+/* A program of the host that has a port. */
+struct net_holder {
+	uint16_t port;
+	int pid;       /* 0: nobody's, or of a process that is not seen from here */
+	char comm[16]; /* "" then */
+};
+/*
+ * net_port_holders - who in the caller's network namespace listens where a published port would
+ *
+ * Gives: each to `tell`: of every address those on any of them. A kernel that cannot list its sockets
+ *        has none. Looks through /proc for each that is found: never from the loop.
+ */
+int net_port_holders(const struct net_port *ports, size_t n,
+	void (*tell)(const struct net_port *port, const struct net_holder *holder, void *data),
+	void *data, struct err *err);
+
 /* Can the kernel make a link of this kind ("bridge", "veth")? Makes one, in the network namespace of
  * the caller, which is one to be thrown away. -EOPNOTSUPP: it cannot. */
 int net_link_probe(const char *kind, struct err *err);
@@ -89,6 +105,8 @@ int net_nft_probe(void);
 int net_ip6_probe(const char *ifname, struct err *err);
 /* Does the host forward IPv4 (or could it be told to)? -EROFS: no, and it cannot be told. */
 int net_forward_probe(void);
+/* Only a kernel that says it has none has none: who may not ask will be told so by what he does. */
+bool net_has_nft(void);
 
 /* lo is up in the network namespace of the caller. */
 int net_loopback_up(struct err *err);

@@ -86,6 +86,7 @@ struct net_port {
 	uint16_t count;       /* of a range, at least 1 */
 	struct net_addr addr; /* of the container; the same family as host_addr */
 	bool chosen;          /* nobody wrote host_port: it is kept with the leases */
+	bool proxied;         /* a process of ours listens on it: no packet rule translates it */
 };
 
 /* Ports of the host itself, which a container may use. */

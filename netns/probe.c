@@ -88,3 +88,10 @@ int net_forward_probe(void)
 		return 0;
 	return access(path, W_OK) < 0 && errno == EROFS ? -EROFS : 0;
 }
+
+bool net_has_nft(void)
+{
+	int r = net_nft_probe();
+
+	return r != -EOPNOTSUPP && r != -EPROTONOSUPPORT && r != -EAFNOSUPPORT;
+}

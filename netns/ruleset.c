@@ -12,7 +12,8 @@
  *	forward      answers pass, and within a network; an internal network does not reach outside;
  *	             published ports pass, and networks that a network may call; otherwise networks do
  *	             not see each other, and nobody outside reaches a container
- *	input        of the host itself a container gets answers, ICMP, and the ports opened for it
+ *	input        of the host itself a container gets answers, ICMP, the ports opened for it, and those
+ *	             that a proxy of ours publishes (but for internal networks)
  *
  * The table's verdict is not the last: another table that drops forwarded packets (a firewall with
  * policy drop) must accept these itself. */
@@ -44,29 +45,39 @@ static const struct nft_set set_pairs = { "pairs", SET_PAIRS,
 static const struct net_addr loopback4 = { AF_INET, 8, { 127 } };
 static const struct net_addr loopback6 = { AF_INET6, 128, { [15] = 1 } };
 
-/* Where published ports are looked up: those of one host address first, then those of every. */
+#define NFT_KEY_ANY   NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT)
+#define NFT_KEY_ADDR4 NFT_CONCAT3(NFT_TYPE_IPV4, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT)
+#define NFT_KEY_ADDR6 NFT_CONCAT3(NFT_TYPE_IPV6, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT)
+#define NFT_TO_ADDR4  NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT)
+#define NFT_TO_ADDR6  NFT_CONCAT2(NFT_TYPE_IPV6, NFT_TYPE_PORT)
+
+/* Where published ports are looked up: those of one host address first, then those of every. Of those
+ * that a process of ours listens on it is only said that containers may ask it. */
 static const struct port_map {
 	uint8_t family;
 	bool addressed;
+	bool proxied;
 	uint32_t addr_size;
 	/* After an address, a register of 16 bytes, or its first 4 bytes, is taken. */
 	uint32_t proto_reg, port_reg, to_port_reg;
 	struct nft_set set;
 } port_maps[] = {
-	{ AF_INET, true, 4, NFT_REG32_01, NFT_REG32_02, NFT_REG32_01,
-		{ "ports4_addr", SET_PORTS,
-			NFT_CONCAT3(NFT_TYPE_IPV4, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 12,
-			NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT), 8, false } },
-	{ AF_INET, false, 4, NFT_REG_1, NFT_REG32_01, NFT_REG32_01,
-		{ "ports4", SET_PORTS + 1, NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 8,
-			NFT_CONCAT2(NFT_TYPE_IPV4, NFT_TYPE_PORT), 8, false } },
-	{ AF_INET6, true, 16, NFT_REG_2, NFT_REG32_05, NFT_REG_2,
-		{ "ports6_addr", SET_PORTS + 2,
-			NFT_CONCAT3(NFT_TYPE_IPV6, NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 24,
-			NFT_CONCAT2(NFT_TYPE_IPV6, NFT_TYPE_PORT), 20, false } },
-	{ AF_INET6, false, 16, NFT_REG_1, NFT_REG32_01, NFT_REG_2,
-		{ "ports6", SET_PORTS + 3, NFT_CONCAT2(NFT_TYPE_PROTOCOL, NFT_TYPE_PORT), 8,
-			NFT_CONCAT2(NFT_TYPE_IPV6, NFT_TYPE_PORT), 20, false } },
+	{ AF_INET, true, false, 4, NFT_REG32_01, NFT_REG32_02, NFT_REG32_01,
+		{ "ports4_addr", SET_PORTS, NFT_KEY_ADDR4, 12, NFT_TO_ADDR4, 8, false } },
+	{ AF_INET, false, false, 4, NFT_REG_1, NFT_REG32_01, NFT_REG32_01,
+		{ "ports4", SET_PORTS + 1, NFT_KEY_ANY, 8, NFT_TO_ADDR4, 8, false } },
+	{ AF_INET6, true, false, 16, NFT_REG_2, NFT_REG32_05, NFT_REG_2,
+		{ "ports6_addr", SET_PORTS + 2, NFT_KEY_ADDR6, 24, NFT_TO_ADDR6, 20, false } },
+	{ AF_INET6, false, false, 16, NFT_REG_1, NFT_REG32_01, NFT_REG_2,
+		{ "ports6", SET_PORTS + 3, NFT_KEY_ANY, 8, NFT_TO_ADDR6, 20, false } },
+	{ AF_INET, true, true, 4, NFT_REG32_01, NFT_REG32_02, 0,
+		{ "proxied4_addr", SET_PORTS + 4, NFT_KEY_ADDR4, 12, 0, 0, false } },
+	{ AF_INET, false, true, 4, NFT_REG_1, NFT_REG32_01, 0,
+		{ "proxied4", SET_PORTS + 5, NFT_KEY_ANY, 8, 0, 0, false } },
+	{ AF_INET6, true, true, 16, NFT_REG_2, NFT_REG32_05, 0,
+		{ "proxied6_addr", SET_PORTS + 6, NFT_KEY_ADDR6, 24, 0, 0, false } },
+	{ AF_INET6, false, true, 16, NFT_REG_1, NFT_REG32_01, 0,
+		{ "proxied6", SET_PORTS + 7, NFT_KEY_ANY, 8, 0, 0, false } },
 };
 
 struct ruleset {
@@ -79,6 +90,7 @@ struct ruleset {
 	size_t nmembers;
 	bool four, six; /* some bridge has this family */
 	bool internal;  /* some bridge is internal */
+	bool published; /* some port is translated */
 	bool routed;    /* something is to be forwarded at all */
 	bool loop6;     /* ports answer on ::1 */
 };
@@ -88,7 +100,8 @@ static bool port_is_in(const struct net_port *port, const struct port_map *map)
 	static const uint8_t any[16];
 	bool addressed = port->host_addr.family && memcmp(port->host_addr.bytes, any, 16) != 0;
 
-	return port->addr.family == map->family && addressed == map->addressed;
+	return port->addr.family == map->family && addressed == map->addressed &&
+	       port->proxied == map->proxied;
 }
 
 static bool map_is_used(const struct ruleset *rules, const struct port_map *map)
@@ -117,11 +130,11 @@ static void port_elements(struct nft *nft, const struct port_map *map, const str
 		memcpy(at + 4, &from, sizeof from);
 		memcpy(data, port->addr.bytes, map->addr_size);
 		memcpy(data + map->addr_size, &to, sizeof to);
-		nft_element(nft, &map->set, key, data);
+		nft_element(nft, &map->set, key, map->proxied ? NULL : data);
 	}
 }
 
-static void write_publish(struct ruleset *rules, const struct port_map *map)
+static void write_ports(struct ruleset *rules, const struct port_map *map, const char *chain)
 {
 	struct nft *nft = &rules->nft;
 
@@ -132,16 +145,28 @@ static void write_publish(struct ruleset *rules, const struct port_map *map)
 			port_elements(nft, map, &rules->ports[i]);
 	nft_elements_end(nft);
 
-	nft_rule_begin(nft, "publish");
+	nft_rule_begin(nft, chain);
 	nft_match_family(nft, map->family);
+	if (map->proxied && rules->internal)
+		nft_match_ifset(nft, NFT_META_IIFNAME, false, &set_internal);
 	if (map->addressed)
 		nft_load_payload(nft, NFT_PAYLOAD_NETWORK_HEADER, map->family == AF_INET ? 16 : 24,
 			map->addr_size, NFT_REG_1);
 	nft_load_meta(nft, NFT_META_L4PROTO, map->proto_reg);
 	nft_load_payload(nft, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, map->port_reg);
 	nft_lookup(nft, &map->set);
-	nft_dnat(nft, map->family, map->to_port_reg);
+	if (map->proxied)
+		nft_verdict(nft, NF_ACCEPT, NULL);
+	else
+		nft_dnat(nft, map->family, map->to_port_reg);
 	nft_rule_end(nft);
+}
+
+static void write_all_ports(struct ruleset *rules, bool proxied, const char *chain)
+{
+	for (size_t i = 0; i < sizeof port_maps / sizeof port_maps[0]; i++)
+		if (port_maps[i].proxied == proxied && map_is_used(rules, &port_maps[i]))
+			write_ports(rules, &port_maps[i], chain);
 }
 
 static void name_element(
@@ -198,12 +223,10 @@ static void write_nat(struct ruleset *rules)
 	} doors[] = { { "prerouting", NF_INET_PRE_ROUTING }, { "output", NF_INET_LOCAL_OUT } };
 	struct nft *nft = &rules->nft;
 
-	if (!rules->nports)
+	if (!rules->published)
 		return;
 	nft_chain_add(nft, "publish", NULL, 0, 0);
-	for (size_t i = 0; i < sizeof port_maps / sizeof port_maps[0]; i++)
-		if (map_is_used(rules, &port_maps[i]))
-			write_publish(rules, &port_maps[i]);
+	write_all_ports(rules, false, "publish");
 	for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
 		nft_chain_add(nft, doors[i].name, "nat", doors[i].hook, -100);
 		/* Refused at once is better than no answer, and who asks for "localhost" then tries
@@ -233,7 +256,7 @@ static void write_masquerade(
 	nft_match_ifset(nft, NFT_META_OIFNAME, false, &set_bridges);
 	nft_masquerade(nft);
 	nft_rule_end(nft);
-	if (rules->nports) {
+	if (rules->published) {
 		nft_rule_begin(nft, "postrouting");
 		nft_match_subnet(nft, true, subnet);
 		nft_match_ifname(nft, NFT_META_OIFNAME, true, bridge->ifname);
@@ -257,7 +280,7 @@ static void write_postrouting(struct ruleset *rules)
 	struct nft *nft = &rules->nft;
 
 	nft_chain_add(nft, "postrouting", "nat", NF_INET_POST_ROUTING, 100);
-	if (rules->nports && rules->four)
+	if (rules->published && rules->four)
 		write_from_loopback(nft, &loopback4);
 	if (rules->loop6)
 		write_from_loopback(nft, &loopback6);
@@ -302,7 +325,7 @@ static void write_forward(struct ruleset *rules)
 	nft_rule_end(nft);
 	if (rules->internal)
 		forward_from(nft, NFT_META_IIFNAME, &set_internal, NF_DROP);
-	if (rules->nports) {
+	if (rules->published) {
 		nft_rule_begin(nft, "forward");
 		nft_match_ct(nft, NFT_CT_STATUS, IPS_DST_NAT);
 		nft_verdict(nft, NF_ACCEPT, NULL);
@@ -389,6 +412,7 @@ static void write_input(struct ruleset *rules)
 	}
 	for (size_t i = 0; i < rules->nmembers; i++)
 		asked = asked || rules->members[i]->nhost_ports;
+	write_all_ports(rules, true, "input");
 	for (size_t i = 0; asked && i < sizeof host_sets / sizeof host_sets[0]; i++)
 		write_host_set(rules, &host_sets[i]);
 	nft_rule_begin(nft, "input");
@@ -484,7 +508,7 @@ static int write_sysctls(const struct ruleset *rules, struct err *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && rules->nports && i < rules->nbridges; i++)
+	for (size_t i = 0; r == 0 && rules->published && i < rules->nbridges; i++)
 		if (rules->bridges[i]->subnet4.family)
 			r = netns_sysctl(
 				"1", err, "ipv4/conf/%s/route_localnet", rules->bridges[i]->ifname);
@@ -522,7 +546,9 @@ static int table_name(const char *instance, char *buf, size_t size, struct err *
 
 static void rules_learn(struct ruleset *rules)
 {
-	rules->routed = rules->nports > 0;
+	for (size_t i = 0; i < rules->nports; i++)
+		rules->published = rules->published || !rules->ports[i].proxied;
+	rules->routed = rules->published;
 	for (size_t i = 0; i < rules->nbridges; i++) {
 		const struct net_bridge *bridge = rules->bridges[i];
 
@@ -532,7 +558,8 @@ static void rules_learn(struct ruleset *rules)
 		rules->routed = rules->routed || !bridge->internal;
 	}
 	for (size_t i = 0; i < rules->nports && !rules->loop6; i++)
-		rules->loop6 = rules->ports[i].addr.family == AF_INET6 && loopback6_works();
+		rules->loop6 = rules->ports[i].addr.family == AF_INET6 &&
+			       !rules->ports[i].proxied && loopback6_works();
 }
 
 /* Created, so that it can be deleted; deleted, so that nothing of it stays; created anew. In one

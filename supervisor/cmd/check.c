@@ -19,19 +19,26 @@ static void network_note(const struct net_bridge *network, const char *why)
 	printf("note: this machine will not start what is on network %s: %s\n", network->name, why);
 }
 
-static void nft_note(const struct net_bridge *network)
+static void nft_notes(const struct unit_set *set)
 {
-	int r = net_nft_probe();
-	char why[200];
-
-	/* Who may not ask cannot tell. */
-	if (r == 0 || r == -EPERM)
+	if (net_has_nft())
 		return;
-	(void)snprintf(why, sizeof why,
-		"the kernel has no nf_tables (%s): modprobe nf_tables, or build it with "
-		"CONFIG_NF_TABLES; or write Network=host",
-		strerror(-r));
-	network_note(network, why);
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct unit *unit = &set->units[i];
+		const struct net_spec *net = unit->spec ? &unit->spec->net : NULL;
+		size_t k = 0;
+
+		while (net && k < net->nports && net->ports[k].proxied)
+			k++;
+		if (net && k < net->nports)
+			printf("%s: note: this machine will not start it: the kernel has no "
+			       "nf_tables to publish port %u with: write [X-Berth] "
+			       "PublishMode=proxy, or modprobe nf_tables\n",
+				unit->file, net->ports[k].host_port);
+	}
+	printf("note: the kernel of this machine has no nf_tables: containers do not reach the "
+	       "outside, and reach every service of the host: modprobe nf_tables, or build it with "
+	       "CONFIG_NF_TABLES\n");
 }
 
 static void network_notes(const struct unit_set *set)
@@ -51,7 +58,7 @@ static void network_notes(const struct unit_set *set)
 				"it forwards no packets, and /proc/sys is read-only: set "
 				"net.ipv4.ip_forward=1 before berth starts, or write Internal=yes");
 		if (!asked)
-			nft_note(network);
+			nft_notes(set);
 		asked = true;
 	}
 }

@@ -19,6 +19,7 @@ static const char *const kind_names[] = {
 	[UNIT_TARGET] = "target",
 	[UNIT_MOUNT] = "mount",
 	[UNIT_IMAGE] = "image",
+	[UNIT_PROXY] = "proxy",
 };
 
 static json_t *list_json(const struct strv *list)

@@ -1,5 +1,6 @@
 /* Our packet rules taken away by somebody else (a firewall's "flush ruleset" is enough): seen, told,
  * and written again. Two that fight are kept from filling the log: the delays grow. */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
@@ -81,11 +82,15 @@ static void on_change(struct loop *loop, uint32_t events, void *data)
 void netwatch_begin(struct supervisor *sv)
 {
 	struct err err = { 0 };
+	int r;
 
 	if (sv->watch_id)
 		return;
-	if (net_watch_open(&sv->watch, sv->env.instance, &err) < 0) {
-		log_warning("%s: a loss of them would not be seen", err.text);
+	r = net_watch_open(&sv->watch, sv->env.instance, &err);
+	if (r < 0) {
+		/* Where there are no such rules at all the worker tells of it. */
+		if (r != -EPROTONOSUPPORT && !sv->network_retried)
+			log_warning("%s: a loss of them would not be seen", err.text);
 		return;
 	}
 	if (loop_add(sv->loop, sv->watch.fd, EPOLLIN, LOOP_NOTICE, on_change, sv, &sv->watch_id) <

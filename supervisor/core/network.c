@@ -1,6 +1,7 @@
 /* The network of the whole set: made and removed by worker processes, for netlink makes us wait. */
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "netns/net.h"
+#include "supervisor/base/fd.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/str.h"
@@ -15,9 +17,17 @@
 #include "supervisor/runtime/helpers.h"
 #include "supervisor/runtime/volume.h"
 
+/* A proxy must not call an address that is not its container's yet. */
+static const struct net_spec *net_of(const struct service *s)
+{
+	const struct container_spec *spec = s->unit->spec;
+
+	return spec->proxy ? spec->proxy->net : &spec->net;
+}
+
 bool network_needed(const struct service *s)
 {
-	const struct net_spec *net = &s->unit->spec->net;
+	const struct net_spec *net = net_of(s);
 
 	for (size_t i = 0; net->mode == NET_PRIVATE && i < net->nifaces; i++)
 		if (net_is_ours(net->ifaces[i].bridge))
@@ -38,7 +48,7 @@ static const char *failure_of(const struct supervisor *sv, const struct net_brid
 const char *network_failure(const struct service *s)
 {
 	const struct supervisor *sv = s->sv;
-	const struct net_spec *net = &s->unit->spec->net;
+	const struct net_spec *net = net_of(s);
 	const char *failure = NULL;
 
 	if (!network_needed(s))
@@ -107,12 +117,46 @@ static void outcomes_take(struct supervisor *sv)
 
 /* ---- the rules ---------------------------------------------------------------------------------- */
 
+/* Ports that packet rules publish. */
+static bool is_published(const struct net_spec *net)
+{
+	for (size_t i = 0; i < net->nports; i++)
+		if (!net->ports[i].proxied)
+			return true;
+	return false;
+}
+
+static void tell_shadowed(const struct net_port *port, const struct net_holder *holder, void *data)
+{
+	const struct unit *unit = data;
+
+	log_warning("%s: port %u/%s is published, and %s (pid %d) of this host listens on it too: "
+		    "it is not reached there any more",
+		unit->stem, holder->port, port->protocol == IPPROTO_UDP ? "udp" : "tcp",
+		holder->pid ? holder->comm : "somebody", holder->pid);
+}
+
+/* The rules take what comes for a port before any socket sees it, so the kernel does not complain. */
+static void tell_all_shadowed(const struct unit_set *set)
+{
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct container_spec *spec = set->units[i].spec;
+
+		if (spec && is_published(&spec->net))
+			(void)net_port_holders(spec->net.ports, spec->net.nports, tell_shadowed,
+				&set->units[i], NULL);
+	}
+}
+
 /* Another table has the last word, and says nothing of us: the box's own administrator must. */
 static void tell_wall(const char *family, const char *table, const char *chain, void *data)
 {
 	const struct unit_set *set = data;
+	bool published = false;
 
-	if (set->nports)
+	for (size_t i = 0; i < set->nports; i++)
+		published = published || !set->ports[i].proxied;
+	if (published)
 		log_warning(
 			"the firewall of this host (%s %s, chain %s) drops what it does not know: "
 			"for published ports: nft add rule %s %s %s ct status dnat accept",
@@ -131,6 +175,41 @@ static bool leads_astray(const struct supervisor *sv, const struct net_port *por
 			return true;
 	}
 	return false;
+}
+
+/*
+ * A kernel without nf_tables. Nothing is forwarded there unless somebody else says so, and berth does
+ * not: so networks do not meet, nothing enters or leaves but by a proxy, and what is left open is
+ * told. What somebody wrote and that cannot be kept is refused: here Internal=, and at the start of its
+ * container IPAddressDeny= or a published port.
+ */
+static void do_without_rules(const struct supervisor *sv)
+{
+	const struct unit_set *set = sv->set;
+	static const char *const switches[] = { "/proc/sys/net/ipv4/ip_forward",
+		"/proc/sys/net/ipv6/conf/all/forwarding" };
+	bool forwards = false;
+
+	for (size_t i = 0; i < 2; i++) {
+		char on[8];
+
+		forwards |= file_read_at(-1, switches[i], on, sizeof on) > 0 && *on == '1';
+	}
+
+	for (size_t i = 0; forwards && i < set->nbridges; i++)
+		if (set->bridges[i]->internal && net_is_ours(set->bridges[i]))
+			(void)err_set(&sv->network_outcomes[i], EOPNOTSUPP,
+				"set up the network: network %s: Internal= cannot be kept: the "
+				"kernel has no nf_tables, and forwards packets: set "
+				"net.ipv4.ip_forward=0 (and net.ipv6.conf.all.forwarding)",
+				set->bridges[i]->name);
+	if (sv->network_retried)
+		return;
+	log_warning(
+		"the kernel has no nf_tables: containers do not reach the outside%s; they reach "
+		"every service of the host that listens on all addresses; ports are published "
+		"by PublishMode=proxy alone",
+		forwards ? ", but other networks, for packets are forwarded here" : "");
 }
 
 /* The rules are of the networks that the host carries; the others have their own. */
@@ -155,12 +234,19 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	for (size_t i = 0; i < set->nunits; i++)
 		if (set->units[i].spec && set->units[i].spec->net.nifaces)
 			members[rules.nmembers++] = &set->units[i].spec->net;
+	if (rules.nbridges && !net_has_nft()) {
+		do_without_rules(sv);
+		r = 0;
+		goto out;
+	}
 	r = net_ruleset_apply(sv->env.instance, &rules, &unguarded, err);
 	if (r == 0 && unguarded.code)
 		log_warning("containers of one network can take each other's addresses: %s",
 			unguarded.text);
-	if (r == 0)
+	if (r == 0) {
 		net_walls_of_others(sv->env.instance, tell_wall, (void *)(size_t)set);
+		tell_all_shadowed(set);
+	}
 out:
 	free(ports);
 	free(members);

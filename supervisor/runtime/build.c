@@ -28,6 +28,7 @@
 #include "supervisor/runtime/caps.h"
 #include "supervisor/runtime/filesystem.h"
 #include "supervisor/runtime/initblob.h"
+#include "supervisor/runtime/listen.h"
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/base/sealed.h"
 #include "supervisor/runtime/seclude.h"
@@ -68,7 +69,9 @@ static int open_tty(struct plan *plan, struct err *err)
 
 static int open_init(struct plan *plan, struct err *err)
 {
-	if (!plan->hold && !plan->spec->run_init && !plan->spec->filesystem)
+	const struct container_spec *spec = plan->spec;
+
+	if (!plan->hold && !spec->run_init && !spec->filesystem && !spec->proxy)
 		return 0;
 	plan->init_fd = initblob_open(err);
 	return plan->init_fd < 0 ? plan->init_fd : 0;
@@ -265,6 +268,24 @@ int step_filesystem(struct plan *plan, struct err *err)
 	(void)snprintf(flags, sizeof flags, "%d",
 		UMOUNT_NOFOLLOW | (fs->lazy ? MNT_DETACH : 0) | (fs->force ? MNT_FORCE : 0));
 	plan->argv = argv;
+	plan->environ = environ;
+	return 0;
+}
+
+/* ---- STAGE_LISTEN ------------------------------------------------------------------------------ */
+
+/* While we are root, for ports below 1024; after the supervisor has our pid, so that who holds a port is
+ * always known. What follows is berth-init, as nobody. */
+int step_listen(struct plan *plan, struct err *err)
+{
+	static struct listeners listeners;
+	static const char *environ[] = { NULL };
+	int r = listen_open(plan->spec->proxy, &listeners, err);
+
+	if (r < 0)
+		return r;
+	plan->listeners = &listeners;
+	plan->argv = listeners.argv;
 	plan->environ = environ;
 	return 0;
 }

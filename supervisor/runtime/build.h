@@ -11,6 +11,7 @@ int step_users(struct plan *plan, struct err *err);
 int step_volumes(struct plan *plan, struct err *err);
 int step_source(struct plan *plan, struct err *err);
 int step_filesystem(struct plan *plan, struct err *err);
+int step_listen(struct plan *plan, struct err *err);
 
 /* The parts that an exec session needs too. */
 int build_open_null(struct plan *plan, struct err *err);

@@ -14,7 +14,8 @@
  * A native service (`spec->native`) has no namespaces and no root of its own, but for one that is
  * secluded (`spec->secluded`: network and mounts, and the host's root read-only); an exec session
  * (`plan->join`) enters what is there. Both skip the steps that make them. A file system of the host
- * (`spec->filesystem`) is mounted by a native service that then keeps it, as berth-init.
+ * (`spec->filesystem`) is mounted by a native service that then keeps it, as berth-init; published ports
+ * (`spec->proxy`) are carried by one that listened on them before it became nobody.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@
 #include "supervisor/base/path.h"
 #include "supervisor/runtime/build.h"
 #include "supervisor/runtime/caps.h"
+#include "supervisor/runtime/listen.h"
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/runtime/rlimits.h"
 #include "supervisor/runtime/seal.h"
@@ -760,6 +762,7 @@ static int step_exec(struct plan *plan, struct err *err)
 	char *const *env = (char *const *)(size_t)plan->environ;
 
 	(void)syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */);
+	listen_keep(plan->listeners);
 	if (plan->spec->own_program) {
 		(void)execve(seal_program_path(), plan->argv, env);
 		return spawn_exec_error(seal_program_path(), errno, err);
@@ -774,9 +777,9 @@ static int step_exec(struct plan *plan, struct err *err)
 
 /* ---- the order --------------------------------------------------------------------------------- */
 
-/* For whom a step is: containers, native services, exec sessions, file systems. */
-enum { CONTAINER = 1, NATIVE = 2, SESSION = 4, MOUNT = 8 };
-enum { ALL = CONTAINER | NATIVE | SESSION, EVERY = ALL | MOUNT };
+/* For whom a step is: containers, native services, exec sessions, file systems, proxies. */
+enum { CONTAINER = 1, NATIVE = 2, SESSION = 4, MOUNT = 8, PROXY = 16 };
+enum { ALL = CONTAINER | NATIVE | SESSION, EVERY = ALL | MOUNT | PROXY };
 
 static const struct step {
 	int (*run)(struct plan *plan, struct err *err);
@@ -785,11 +788,11 @@ static const struct step {
 	[STAGE_CLOSE] = { step_close, EVERY },
 	[STAGE_SIGNALS] = { step_signals, EVERY },
 	[STAGE_CGROUP] = { step_cgroup, EVERY },
-	[STAGE_CREATED] = { step_created, CONTAINER | NATIVE | MOUNT },
-	[STAGE_RESOLVE] = { step_resolve, CONTAINER | NATIVE | MOUNT },
+	[STAGE_CREATED] = { step_created, CONTAINER | NATIVE | MOUNT | PROXY },
+	[STAGE_RESOLVE] = { step_resolve, CONTAINER | NATIVE | MOUNT | PROXY },
 	[STAGE_JOIN_NETWORK] = { step_join_network, CONTAINER | NATIVE },
 	[STAGE_ROOT] = { step_root, CONTAINER | NATIVE },
-	[STAGE_USERS] = { step_users, CONTAINER | NATIVE },
+	[STAGE_USERS] = { step_users, CONTAINER | NATIVE | PROXY },
 	[STAGE_VOLUMES] = { step_volumes, CONTAINER | NATIVE },
 	[STAGE_SESSION] = { step_session, EVERY },
 	[STAGE_NAMESPACES] = { step_namespaces, SESSION },
@@ -808,14 +811,16 @@ static const struct step {
 	[STAGE_GO] = { step_go, EVERY },
 	[STAGE_SOURCE] = { step_source, MOUNT },
 	[STAGE_FILESYSTEM] = { step_filesystem, MOUNT },
+	[STAGE_LISTEN] = { step_listen, PROXY },
 	[STAGE_VIEW] = { step_view, NATIVE },
-	[STAGE_USER] = { step_user, ALL },
+	[STAGE_USER] = { step_user, ALL | PROXY },
 	[STAGE_EXEC] = { step_exec, EVERY },
 };
 
 _Noreturn void child_main(struct plan *plan)
 {
 	int who = plan->spec->filesystem ? MOUNT
+		  : plan->spec->proxy    ? PROXY
 		  : plan->spec->native   ? NATIVE
 		  : plan->join           ? SESSION
 					 : CONTAINER;

@@ -52,6 +52,7 @@ static const char *const stage_names[] = {
 	[STAGE_GO] = "wait for the supervisor",
 	[STAGE_SOURCE] = "wait for the device",
 	[STAGE_FILESYSTEM] = "mount the file system",
+	[STAGE_LISTEN] = "listen on the published ports",
 	[STAGE_VIEW] = "close the view",
 	[STAGE_USER] = "become the user",
 	[STAGE_EXEC] = "exec",

@@ -71,6 +71,25 @@ static int leave_old(const struct container_spec *spec, const char *pin, struct 
 	return r < 0 ? err_sys(err, -r, "remove the network namespace pinned at %s", pin) : 0;
 }
 
+/* What somebody wrote and only packet rules can do, on a kernel without: all others start. */
+static int check_rules(const struct net_spec *net, struct err *err)
+{
+	bool filter = net->filter.nallow + net->filter.ndeny;
+	size_t i = 0;
+
+	while (i < net->nports && net->ports[i].proxied)
+		i++;
+	if ((i == net->nports && !filter) || net_has_nft())
+		return 0;
+	if (filter)
+		return err_set(err, EOPNOTSUPP,
+			"IPAddressAllow= and IPAddressDeny= cannot be kept: the kernel has no "
+			"nf_tables");
+	return err_set(err, EOPNOTSUPP,
+		"publish port %u: the kernel has no nf_tables: write [X-Berth] PublishMode=proxy",
+		net->ports[i].host_port);
+}
+
 static int prepare_network(const struct plan *plan, struct err *err)
 {
 	const struct net_spec *net = &plan->spec->net;
@@ -81,6 +100,9 @@ static int prepare_network(const struct plan *plan, struct err *err)
 
 	if (net->mode != NET_PRIVATE)
 		return 0;
+	r = check_rules(net, err);
+	if (r < 0)
+		return r;
 	plan_pin_path(plan->env, plan->spec->name, pin, sizeof pin);
 	r = leave_old(plan->spec, pin, err);
 	if (r < 0)

@@ -22,6 +22,8 @@ struct plan_mount {
 	bool is_dir;
 };
 
+struct listeners;
+
 struct plan {
 	const struct container_env *env;
 	const struct container_spec *spec;
@@ -52,8 +54,9 @@ struct plan {
 	struct seccomp_prog filter; /* len 0: none (yet) */
 	uint64_t filter_caps;       /* the capabilities it was built for */
 	const char *source;         /* of the file system */
-	const char **environ;       /* NULL-terminated */
-	char **argv;                /* NULL-terminated */
+	const struct listeners *listeners; /* of a proxy */
+	const char **environ;              /* NULL-terminated */
+	char **argv;                       /* NULL-terminated */
 };
 
 /* Sends a message, with a descriptor if fd is not -1: 0 or -errno. A message that the other end waits

@@ -7,11 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -675,6 +679,31 @@ static int run_hunt(int argc, char **argv)
 	}
 }
 
+/* ---- a kernel without --------------------------------------------------------------------------- */
+
+/* Runs a program for which there is no netlink socket of netfilter's, as where nf_tables is missing. */
+static int run_without_nft(int argc, char **argv)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_NETFILTER, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof code / sizeof code[0], code };
+
+	if (argc < 1)
+		return 2;
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		return fail("seccomp");
+	(void)execvp(argv[0], argv);
+	return fail(argv[0]);
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -698,6 +727,7 @@ static const struct {
 	{ "http", run_http, "PORT TEXT        answers every request with TEXT" },
 	{ "race", run_race, "A B              swaps the two names for ever" },
 	{ "hunt", run_hunt, "MARKER           attacks who enters; says what it robbed" },
+	{ "without-nft", run_without_nft, "COMMAND…      as on a kernel without nf_tables" },
 	{ "get", run_get, "HOST PORT [PATH] by /etc/hosts" },
 };
 

@@ -640,6 +640,59 @@ static void test_chosen_ports(void **state)
 	unit_dir_close(&dir);
 }
 
+/* PublishMode=proxy makes a unit beside the container, and the ports its business. */
+static void test_proxied_ports(void **state)
+{
+	const struct unit *web;
+	const struct unit *proxy;
+	struct unit_dir dir;
+	uint64_t hash;
+
+	(void)state;
+	LOAD(&dir,
+		{ "berth.conf", "[Supervisor]\nStateDir=/nowhere/state\nRunDir=/nowhere/run\n"
+				"PublishMode=proxy\n" },
+		{ "lan.network", "[Network]\nSubnet=10.9.0.0/24\nIPv6=yes\n" },
+		{ "web.container",
+			WEB "Network=lan.network\nPublishPort=8080:80\n[Install]\nWantedBy="
+			    "default.target\n" },
+		{ "old.container",
+			WEB "Network=lan.network\nPublishPort=8081:80\n[X-Berth]\nPublishMode="
+			    "nftables\n" });
+	web = find(&dir, "web");
+	proxy = find(&dir, "web.proxy");
+	assert_int_equal(dir.set.nports, 4);
+	assert_int_equal(web->spec->net.nports, 2);
+	assert_true(web->spec->net.ports[0].proxied);
+	assert_false(find(&dir, "old")->spec->net.ports[0].proxied);
+	assert_null(unit_find(&dir.set, "old.proxy"));
+	assert_int_equal(proxy->kind, UNIT_PROXY);
+	assert_string_equal(proxy->spec->name, "web.proxy");
+	assert_true(proxy->wanted);
+	assert_int_equal(proxy->spec->proxy->net->nports, 2);
+	assert_string_equal(proxy->spec->process.user, "65534");
+	assert_int_equal(proxy->spec->process.caps_other, 0);
+	assert_true(proxy->spec->process.no_new_privs);
+	assert_int_equal(proxy->service.restart, RESTART_ALWAYS);
+	assert_int_equal(proxy->service.type, TYPE_EXEC);
+	assert_int_equal(web->wants.n, 1);
+	assert_int_equal(web->after.n, 1);
+	assert_int_equal(web->requires.n, 0);
+	assert_int_equal(proxy->requires.n, 1);
+	hash = proxy->hash;
+
+	unit_dir_write(&dir, "web.container", WEB "Network=lan.network\nPublishPort=8082:80\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_not_equal(find(&dir, "web.proxy")->hash, hash);
+	assert_false(find(&dir, "web.proxy")->wanted);
+
+	/* With nothing to carry (which is told) there is nothing to run. */
+	unit_dir_write(&dir, "web.container", WEB "Network=host\nPublishPort=8082:80\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_null(find(&dir, "web.proxy")->spec);
+	unit_dir_close(&dir);
+}
+
 static void test_hash(void **state)
 {
 	struct unit_dir dir;
@@ -734,6 +787,7 @@ int main(void)
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_walls),
 		cmocka_unit_test(test_chosen_ports),
+		cmocka_unit_test(test_proxied_ports),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_cat),
 		cmocka_unit_test(test_no_directory),
