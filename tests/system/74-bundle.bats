@@ -321,8 +321,8 @@ has_health() { [ "$(health_of "$2")" = "$1" ]; }
 	start_supervise
 	wait_for ready tool
 	[[ "$(exe_of tool)" == '/memfd:nap (deleted)' ]]
-	# It takes its RunDir= along.
 	stop_supervise
+	umount "$RUNTIME"
 	mount -o remount,bind,exec,ro "$STATE"
 	start_supervise
 	wait_for ready tool
