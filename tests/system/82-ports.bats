@@ -245,35 +245,6 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 	run ! grep -q berth <<<"$(nft list tables)"
 }
 
-@test "a host whose last rule drops or rejects is told of as well; one that merely counts is not" {
-	web one PublishPort=8080:80
-	outside
-	nft -f - <<-EOT
-		table ip last {
-			chain forward { type filter hook forward priority 0; ct state established,related accept; counter log drop; } }
-		table inet refuses {
-			chain forward { type filter hook forward priority 1; ct status dnat counter; reject; } }
-		table inet harmless {
-			chain forward { type filter hook forward priority 0; tcp dport 1 drop; }
-			chain other { type filter hook input priority 0; drop; } }
-	EOT
-	foreign_stays last nft list table ip last
-	start_supervise
-	wait_for ready one
-	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
-	grep -q 'firewall of this host (ip last, chain forward) drops .*: nft add rule ip last forward ct status dnat accept' \
-		"$BATS_TEST_TMPDIR/supervise.log"
-	grep -q '(inet refuses, chain forward)' "$BATS_TEST_TMPDIR/supervise.log"
-	run ! grep -q harmless "$BATS_TEST_TMPDIR/supervise.log"
-	foreign_stays last nft list table ip last
-	nft add rule ip last forward ct status dnat accept
-	nft add rule inet refuses forward ct status dnat accept
-	up 127.0.0.1:8080
-	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
-	stop_supervise
-	nft flush ruleset
-}
-
 @test "a host with an iptables-nft firewall: untouched, obeyed, and opened by one line" {
 	command -v iptables-nft >/dev/null || skip "there is no iptables-nft"
 	web one PublishPort=8080:80
