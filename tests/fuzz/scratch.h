@@ -23,6 +23,8 @@ static void scratch_remove(void)
 	while (dir && (entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			(void)path_remove_tree(scratch_fd, entry->d_name);
+	if (dir)
+		(void)closedir(dir);
 	(void)rmdir(scratch_path);
 }
 
