@@ -9,6 +9,7 @@
 #include "config/build.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
+#include "supervisor/base/resolvconf.h"
 
 enum { HOST_FILE_MAX = 64 * 1024 };
 
@@ -227,50 +228,14 @@ static const char *hosts_text(
 
 /* ---- resolv.conf -------------------------------------------------------------------------------- */
 
-/* The host's lines that also hold in a container: its loopback is not the host's. */
-static bool resolv_filter(const char *text, FILE *file)
+static const char *resolv_host(struct build *b)
 {
-	bool server = false;
+	struct page page;
 
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		char line[256];
-		char word[80];
-		bool loopback = false;
-
-		(void)snprintf(line, sizeof line, "%.*s", (int)(n < 255 ? n : 255), text);
-		if (sscanf(line, "nameserver %79s", word) == 1) {
-			loopback = str_starts(word, "127.") || strcmp(word, "::1") == 0;
-			server |= !loopback;
-		}
-		if (!loopback && line[0] != '#' && line[0] != ';' && line[0])
-			(void)fprintf(file, "%s\n", line);
-		text += n + (text[n] == '\n');
-	}
-	return server;
-}
-
-static const char *resolv_host(struct build *b, bool own_network)
-{
-	/* The second is where systemd-resolved keeps the servers behind its stub at 127.0.0.53. */
-	static const char *const places[] = { "/etc/resolv.conf",
-		"/run/systemd/resolve/resolv.conf" };
-	const char *kept = "";
-
-	if (!own_network)
-		return host_file(b, places[0]);
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		struct page page;
-		bool server;
-
-		if (!page_open(b, &page))
-			return "";
-		server = resolv_filter(host_file(b, places[i]), page.file);
-		kept = page_close(b, &page);
-		if (server)
-			return kept;
-	}
-	return kept;
+	if (!page_open(b, &page))
+		return "";
+	resolvconf_host(b->set->conf.run_dir, false, page.file);
+	return page_close(b, &page);
 }
 
 static void servers_check(struct build *b, const struct draft_list *list)
@@ -329,10 +294,12 @@ static void search_put(FILE *file, const char *of_host)
 			(void)fprintf(file, "%.*s\n", (int)strcspn(line, "\n"), line);
 }
 
-/* The container's own servers, else those of its networks, else the host's. */
+/* The container's own servers, else those of its networks, else the host's as they are when the file
+ * is written. */
 static const char *resolv_text(struct build *b, const struct part *part, const char *of_host)
 {
 	const struct unit_draft *draft = part->draft;
+	bool foreign = part->spec->net.mode == NET_PRIVATE || part->spec->net.mode == NET_PATH;
 	struct page page;
 
 	if (!page_open(b, &page))
@@ -343,7 +310,7 @@ static const char *resolv_text(struct build *b, const struct part *part, const c
 			"DNS: then it does not ask its network's name server: write DNS= in the "
 			".network");
 	if (!servers_put(&draft->dns, page.file) && !servers_of_networks(b, part, page.file))
-		(void)fputs(of_host, page.file);
+		part->spec->resolv_host = foreign ? RESOLV_REACHABLE : RESOLV_ALL;
 	else if (!draft->dns.n && !draft->dns_search.n && asks_ours(b, part))
 		search_put(page.file, of_host);
 	/* Of several search lines the last one counts: ours stands behind the host's. */
@@ -447,7 +414,7 @@ void pass_names(struct build *b)
 {
 	size_t n = b->set->nunits;
 	const char **networks = arena_alloc(&b->tmp, (n + 1) * sizeof *networks);
-	const char *of_host[2] = { resolv_host(b, false), resolv_host(b, true) };
+	const char *of_host = resolv_host(b);
 
 	if (!networks) {
 		b->nomem = true;
@@ -464,16 +431,14 @@ void pass_names(struct build *b)
 		const char *added;
 
 		if (part->spec && part->spec->secluded)
-			name_server_texts(b, i, of_host[true]);
+			name_server_texts(b, i, of_host);
 		if (!part->spec || part->spec->native)
 			continue;
 		names_check(b, i);
 		added = added_text(b, part);
 		part->spec->hosts = hosts_text(b, part, added, networks);
 		part->spec->hosts_name = file_name(b, i, "hosts", *added);
-		part->spec->resolv_conf = resolv_text(b, part,
-			of_host[part->spec->net.mode == NET_PRIVATE ||
-				part->spec->net.mode == NET_PATH]);
+		part->spec->resolv_conf = resolv_text(b, part, of_host);
 		part->spec->resolv_name =
 			file_name(b, i, "resolv", part->draft->dns.n || part->draft->dns_search.n);
 	}
@@ -486,5 +451,6 @@ void pass_names(struct build *b)
 		b->parts[i].spec->hosts_name = b->parts[other].spec->hosts_name;
 		b->parts[i].spec->resolv_conf = b->parts[other].spec->resolv_conf;
 		b->parts[i].spec->resolv_name = b->parts[other].spec->resolv_name;
+		b->parts[i].spec->resolv_host = b->parts[other].spec->resolv_host;
 	}
 }

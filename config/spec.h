@@ -94,6 +94,13 @@ struct proxy_spec {
 /* Sockets of one proxy: a port of each family and protocol is one. */
 enum { PROXY_SOCKETS_MAX = 256 };
 
+/* Which lines of the host's resolv.conf a container has: they may change at any time. */
+enum resolv_host {
+	RESOLV_NONE,
+	RESOLV_REACHABLE, /* without name servers of the host's loopback */
+	RESOLV_ALL,
+};
+
 struct container_spec {
 	const char *name; /* ContainerName= or the unit's stem: name_valid() */
 	bool native;      /* a .service: no namespaces, no root, host's network */
@@ -128,6 +135,7 @@ struct container_spec {
 	 * have the same text; NULL: none is mounted. */
 	const char *hosts, *hosts_name;
 	const char *resolv_conf, *resolv_name;
+	enum resolv_host resolv_host; /* before resolv_conf, when it is written */
 
 	struct strv labels; /* "key=value" */
 

@@ -15,6 +15,7 @@
 #include "supervisor/base/str.h"
 #include "supervisor/core/service.h"
 #include "supervisor/runtime/helpers.h"
+#include "supervisor/runtime/resolv.h"
 #include "supervisor/runtime/volume.h"
 
 /* A proxy must not call an address that is not its container's yet. */
@@ -387,7 +388,7 @@ static void text_refresh(
 			strerror(-r));
 }
 
-/* Names of siblings that came or went with a new configuration, told to those who go on running. */
+/* Names of siblings that came or went with a new configuration, and name servers of the host, told to those who go on running. */
 void network_names(const struct supervisor *sv)
 {
 	for (size_t i = 0; i < sv->nservices; i++) {
@@ -397,7 +398,11 @@ void network_names(const struct supervisor *sv)
 		if (!machine_alive(&s->m))
 			continue;
 		text_refresh(s, "/etc/hosts", spec->hosts_name, spec->hosts);
-		text_refresh(s, "/etc/resolv.conf", spec->resolv_name, spec->resolv_conf);
+		if (spec->resolv_conf && spec->resolv_name) {
+			own_mem char *text = resolv_text(sv->env.run_dir, spec);
+
+			text_refresh(s, "/etc/resolv.conf", spec->resolv_name, text);
+		}
 		/* A name server reads them again; also when a supervisor before us died before this. */
 		if (spec->secluded)
 			(void)sv->sys->pidfd_signal(s->w.c.pidfd, SIGHUP);

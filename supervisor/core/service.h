@@ -277,6 +277,8 @@ void linkwatch_end(struct supervisor *sv);
  * are when we end: the host goes on being reached. */
 void uplinks_begin(struct supervisor *sv);
 void uplinks_event(struct supervisor *sv, enum link_event event, const char *ifname);
+/* The client of an uplink has said something. */
+void uplinks_told(struct supervisor *sv);
 void uplinks_end(struct supervisor *sv);
 /* After the last stop: nothing of ours is left. Blocks. */
 void network_remove(struct supervisor *sv);

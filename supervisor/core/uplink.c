@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervisor/base/log.h"
 #include "supervisor/core/service.h"
@@ -144,6 +145,33 @@ void uplinks_event(struct supervisor *sv, enum link_event event, const char *ifn
 	}
 }
 
+static int names(const void *data, struct err *err)
+{
+	(void)err;
+	network_names(data);
+	return 0;
+}
+
+/* A lease may have brought other name servers. */
+void uplinks_told(struct supervisor *sv)
+{
+	struct err err = { 0 };
+
+	if (job_start(sv, "tell the containers of the name servers", names, NULL, sv, &err) < 0)
+		log_warning("%s", err.text);
+}
+
+/* Process 1 of a box that has none shows its programs ours. What is there is somebody's. */
+static void link_resolv_conf(const struct supervisor *sv)
+{
+	char path[300];
+
+	(void)snprintf(path, sizeof path, "%s/resolv.conf", sv->env.run_dir);
+	if (getpid() == 1 && symlink(path, "/etc/resolv.conf") < 0 && errno != EEXIST)
+		log_notice("make /etc/resolv.conf a link to %s: %s: put it into the image", path,
+			strerror(errno));
+}
+
 void uplinks_begin(struct supervisor *sv)
 {
 	const struct supervisor_conf *conf = &sv->set->conf;
@@ -156,6 +184,7 @@ void uplinks_begin(struct supervisor *sv)
 		log_error("no memory for the uplinks");
 		return;
 	}
+	link_resolv_conf(sv);
 	/* Before we look: what comes in between is told. */
 	linkwatch_begin(sv);
 	for (size_t i = 0; i < conf->nuplinks; i++) {

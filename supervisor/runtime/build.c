@@ -31,6 +31,7 @@
 #include "supervisor/runtime/listen.h"
 #include "supervisor/runtime/mounts.h"
 #include "supervisor/base/sealed.h"
+#include "supervisor/runtime/resolv.h"
 #include "supervisor/runtime/seclude.h"
 #include "supervisor/runtime/volume.h"
 
@@ -520,6 +521,7 @@ int step_volumes(struct plan *plan, struct err *err)
 {
 	const char *notify = plan->notify_socket;
 	const struct container_spec *spec = plan->spec;
+	own_mem char *resolv = spec->resolv_conf ? resolv_text(plan->env->run_dir, spec) : NULL;
 	char hostname[80];
 	int r = 0;
 
@@ -536,7 +538,7 @@ int step_volumes(struct plan *plan, struct err *err)
 	if (r >= 0)
 		r = add_text(plan, spec->hosts_name, spec->hosts, "/etc/hosts", err);
 	if (r >= 0)
-		r = add_text(plan, spec->resolv_name, spec->resolv_conf, "/etc/resolv.conf", err);
+		r = add_text(plan, spec->resolv_name, resolv, "/etc/resolv.conf", err);
 	if (r >= 0)
 		r = add_timezone(plan, err);
 	if (r >= 0 && notify)

@@ -101,7 +101,7 @@ server() {
 		--except-interface=lo --bind-interfaces --dhcp-range=192.0.2.100,192.0.2.150,2m \
 		--dhcp-option=option:router,192.0.2.1 --dhcp-option=option:dns-server,192.0.2.53 \
 		--dhcp-option=option:domain-name,box.test --port=0 --dhcp-leasefile="$BATS_TEST_TMPDIR/leases" \
-		--user=root --pid-file= --dhcp-authoritative --log-facility="$BATS_TEST_TMPDIR/dnsmasq.log" --log-dhcp \
+		--user=root --pid-file= --dhcp-authoritative --no-ping --log-facility="$BATS_TEST_TMPDIR/dnsmasq.log" --log-dhcp \
 		>/dev/null 2>&1 3>&- 4>&- &
 	SERVER=$!
 }
@@ -118,11 +118,20 @@ sleeper() { # NAME LINE…
 	need_dhcp
 	uplink 'up0 dhcp'
 	sleeper net '[Unit]' 'After=network-online.target'
+	need_root_fs busybox
+	# The host has no name server of its own, and a container runs before there is a lease.
+	: >"$BATS_TEST_TMPDIR/resolv.conf"
+	mount --bind "$BATS_TEST_TMPDIR/resolv.conf" /etc/resolv.conf
+	network site Subnet=10.75.0.0/24
+	on a site.network
 	start_supervise
+	wait_for ready a
+	run -0 berth exec a cat /etc/resolv.conf
+	[ -z "$output" ]
 	wait_for running uplink-up0
 	in_state waiting net
 	server
-	wait_for ready net 30
+	wait_for ready net 60
 	leased
 	wait_for ready uplink-up0
 	ip -4 route show default | grep -q 'via 192.0.2.1 dev up0 .*metric 100'
@@ -130,6 +139,7 @@ sleeper() { # NAME LINE…
 	printf 'nameserver 192.0.2.53\nsearch box.test\n' | cmp - "$RUNTIME/resolv.conf"
 	run berth status uplink-up0
 	has 'on up0, leased by 192.0.2.1'
+	wait_until 5 sh -c "'$BERTH' --run-dir '$RUNTIME' exec a cat /etc/resolv.conf | grep -qx 'nameserver 192.0.2.53'"
 	address=$(ip -4 -o addr show up0 | awk '{ print $4 }')
 	# A death of berth ends neither the client nor the address.
 	client=$(pid_of uplink-up0)
@@ -155,14 +165,18 @@ sleeper() { # NAME LINE…
 	cable
 	server_away
 	server
-	wait_until 30 leased
+	wait_until 60 leased
 	# Static from now on: client and lease go.
 	sed -i 's/^Uplink.*/Uplink=up0 192.0.2.7\/24/' "$UNITS/berth.conf"
 	run -0 berth reload
 	wait_until 10 addresses '. == ["192.0.2.7/24"]'
 	[ -z "$(ip route show default)" ]
 	[ ! -s "$RUNTIME/resolv.conf" ]
+	run -0 berth exec a cat /etc/resolv.conf
+	[ -z "$output" ]
 	server_away
+	stop_supervise
+	umount /etc/resolv.conf
 }
 
 @test "dhcp without a server: who needs the network waits no longer than some seconds" {
@@ -173,10 +187,10 @@ sleeper() { # NAME LINE…
 	start_supervise
 	wait_for ready other
 	in_state waiting net
-	wait_for ready net 40
+	wait_for ready net 60
 	run berth status uplink-up0
 	has 'no DHCP server answers'
 	server
-	wait_until 30 leased
+	wait_until 60 leased
 	server_away
 }

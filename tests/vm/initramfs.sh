@@ -49,6 +49,6 @@ cp -a "$(tests/lib/roots.sh busybox)" "$tree/srv/"
 cp "$sysroot/bin/busybox" "$O/tests/probe" "$tree/srv/busybox/bin/"
 tests/vm/modules.sh "$modules" "$tree" overlay erofs loop veth bridge nf_tables nft_chain_nat nft_nat nft_meta_bridge nft_masq \
 	nft_ct nft_fib_inet nf_conntrack fuse inet_diag tcp_diag udp_diag raw_diag virtio_pci virtio_blk \
-	virtio_rng ext4 i6300esb softdog
+	virtio_rng virtio_net ext4 i6300esb softdog
 cp -r tests/vm/pid1/. "$tree/etc/"
 (cd "$tree" && find . | cpio --quiet -o -H newc | gzip -1) >"$out"
