@@ -236,7 +236,7 @@ static void put_route(struct rtnl *nl, const struct end *end, const struct net_a
 }
 
 /* Up after it has its addresses: then the kernel tells the neighbours of them (arp_notify). A bridge
- * does not pass that on, for its port is not open in that moment. */
+ * does not pass that on, for its port is not open in that moment: so net_announce. */
 static int attach_configure(struct attach *at, struct err *err)
 {
 	for (size_t i = 0; i < at->n; i++) {

@@ -29,6 +29,11 @@ static void parse_kind(struct nlattr *info, struct link_info *ret)
 	if (nla_parse_nested(attrs, IFLA_INFO_MAX, info, NULL) < 0)
 		return;
 	copy_text(ret->kind, sizeof ret->kind, attrs[IFLA_INFO_KIND]);
+	data = attrs[IFLA_INFO_SLAVE_DATA];
+	if (data && attrs[IFLA_INFO_SLAVE_KIND] &&
+		strcmp(nla_data(attrs[IFLA_INFO_SLAVE_KIND]), "bridge") == 0 &&
+		(data = nla_find(nla_data(data), nla_len(data), IFLA_BRPORT_STATE)))
+		ret->forwards = nla_get_u8(data) == BR_STATE_FORWARDING;
 	data = attrs[IFLA_INFO_DATA];
 	if (!data)
 		return;

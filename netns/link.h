@@ -13,6 +13,7 @@ enum { LINK_ALIAS = 256 }; /* IFALIASZ of linux/if.h, which cannot be met with n
 
 struct link_info {
 	bool found;
+	bool forwards; /* as the port of a bridge */
 	int ifindex;
 	int master; /* the bridge it is a port of; 0: none */
 	int peer;   /* the other end of a veth pair, or what a macvlan, ipvlan or VLAN sits on; in

@@ -134,6 +134,14 @@ int netns_remove(const char *pin);
  *        detection: they are leased), or, on failure, none of those it made.
  */
 int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
+/*
+ * net_announce - the neighbours are told of the addresses: gratuitous ARP, unsolicited advertisements
+ *
+ * For who had them before, perhaps on another link. Called in the host's namespace, of links that were
+ * just attached; a port that its bridge opens late is waited for, a second at most.
+ * Fails: the sockets, with words; what cannot be sent is not.
+ */
+int net_announce(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
 /* Removes the host ends (17 ms each: never from the loop). Missing ones are fine. */
 int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
 /*

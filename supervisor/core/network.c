@@ -326,6 +326,8 @@ static void reattach(const struct service *s)
 		log_info(
 			"%s: %s has lost %s: it is attached again", s->unit->stem, ifname, lost[r]);
 		r = net_attach(fd, net->ifaces, net->nifaces, &err);
+		if (r >= 0)
+			(void)net_announce(fd, net->ifaces, net->nifaces, NULL);
 	}
 	if (r < 0)
 		log_error("%s: cannot be attached again: %s", s->unit->stem, err.text);

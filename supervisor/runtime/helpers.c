@@ -90,6 +90,21 @@ static int check_rules(const struct net_spec *net, struct err *err)
 		net->ports[i].host_port);
 }
 
+/* After the start is under way: nobody waits for us. Who is not told learns it by asking. */
+static void announce(const struct plan *plan)
+{
+	const struct net_spec *net = &plan->spec->net;
+	char pin[256];
+	own_fd fd = -1;
+
+	if (plan->spec->native || net->mode != NET_PRIVATE || !net->nifaces)
+		return;
+	plan_pin_path(plan->env, plan->spec->name, pin, sizeof pin);
+	fd = netns_open(pin, NULL);
+	if (fd >= 0)
+		(void)net_announce(fd, net->ifaces, net->nifaces, NULL);
+}
+
 static int prepare_network(const struct plan *plan, struct err *err)
 {
 	const struct net_spec *net = &plan->spec->net;
@@ -176,6 +191,7 @@ _Noreturn void helpers_prepare(struct plan *plan)
 	}
 	if (r < 0)
 		fail(plan, &err);
+	announce(plan);
 	_exit(0);
 }
 
