@@ -138,10 +138,11 @@ programs_are() { # APPLIANCE
 	(cd "$D"/state/bundles/kit-* && sha256sum --quiet -c "$MADE/$1.programs" && [ "$(find . -type f | wc -l)" = 2 ])
 }
 nothing_half() { [ -z "$(half)" ]; }
+# What a pull has got is kept on purpose, for the next one; a power cut may bring it back.
 # Not in the trees: an image that was looked into counts as handed out for a minute, and gc keeps it.
 half() {
 	find "$D/state" \( -path "$D/state/lost+found" -o -path "$D/state/store/images" -o -path "$D/state/store/layers" \) \
 		-prune -o \( -name '.*.new' -o -name '.tmp*' -o -name '*.part' -o -name '.berth-copy*' \
 		-o -name '.*.trash' \) -print
-	[ ! -d "$D/state/store/tmp" ] || find "$D/state/store/tmp" "$D/state/store/trash" -mindepth 1 -maxdepth 1
+	[ ! -d "$D/state/store/tmp" ] || find "$D/state/store/tmp" "$D/state/store/trash" -mindepth 1 -maxdepth 1 ! -name 'pull-*'
 }

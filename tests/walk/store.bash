@@ -102,7 +102,7 @@ tidy() {
 	local images layers
 	images=$(cat "$D"/state/store/names/[!.]* 2>/dev/null | sort -u | wc -l)
 	layers=$(cat "$D"/state/store/images/*/layers 2>/dev/null | cut -d' ' -f1 | sort -u | wc -l)
-	[ -z "$(ls -A "$D/state/store/tmp")$(ls -A "$D/state/store/trash")" ] &&
+	[ -z "$(find "$D/state/store/tmp" "$D/state/store/trash" -mindepth 1 -maxdepth 1 ! -name 'pull-*')" ] &&
 		[ "$(find "$D/state/store/images" -mindepth 1 -maxdepth 1 | wc -l)" = "$images" ] &&
 		[ "$(find "$D/state/store/layers" -mindepth 1 -maxdepth 1 | wc -l)" = "$layers" ]
 }
