@@ -25,6 +25,8 @@ without() { # SYSCTL COMMAND…: user.max_X_namespaces=0 meanwhile
 	"$@"
 	echo "$before" >"$file"
 }
+no_ip6() { echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; "$@"; echo 0 >/proc/sys/net/ipv6/conf/default/disable_ipv6; }
+no_forward() { unshare -m sh -c 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"' sh "$@"; }
 no_cgroup2() { umount /sys/fs/cgroup; "$@"; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }
 
 for module in overlay erofs squashfs bridge veth nf_tables 'nf_tables bridge' tun 'loop devices' watchdog; do lacks "$module" env; done
@@ -50,6 +52,8 @@ lacks 'device filter' inject bpf:error=EPERM
 lacks openat2 inject openat2:error=ENOSYS
 lacks 'mount by descriptor' inject open_tree:error=ENOSYS
 lacks mount_setattr inject mount_setattr:error=ENOSYS
+lacks IPv6 no_ip6
+lacks forwarding no_forward
 lacks mqueue inject fsopen:error=ENODEV
 lacks seccomp inject seccomp:error=EINVAL
 
