@@ -9,6 +9,13 @@ bool net_is_ours(const struct net_bridge *bridge)
 	return bridge->driver == NET_BRIDGE && !bridge->unmanaged;
 }
 
+const char *net_publish_mode(const struct net_spec *net)
+{
+	if (!net->nports)
+		return NULL;
+	return net->ports[0].proxied ? "proxy" : "nftables";
+}
+
 void net_bridge_ifname(const char *network, char ret[static 16])
 {
 	/* A longer name keeps its beginning, for people, and gets a hash, for uniqueness. */

@@ -37,6 +37,8 @@ uint64_t net_addr_index(const struct net_addr *subnet, const struct net_addr *ad
 /* Does the host carry the network, with addresses, routes and rules of ours? Else it is a bridge or
  * a link of somebody else's that we only attach to. */
 bool net_is_ours(const struct net_bridge *bridge);
+/* "nftables" or "proxy": how its ports are published, all in one way. NULL: it has none. */
+const char *net_publish_mode(const struct net_spec *net);
 
 /*
  * net_bridge_ensure - the bridge exists, is up, has its gateway addresses and MTU

@@ -28,7 +28,7 @@ static const struct verb verbs[] = {
 	{ "inspect", cmd_inspect, "NAME", "everything about a unit, as JSON" },
 	{ "stats", cmd_stats, "[--json] [NAME…]",
 		"what the running units use: processor, memory, tasks, disk, network" },
-	{ "port", cmd_port, "NAME [PORT[/tcp|udp]]",
+	{ "port", cmd_port, "[--json] NAME [PORT[/tcp|udp]]",
 		"where the ports of a container are published" },
 	{ "is-active", cmd_is_active, "NAME…", "print the state; exit 0 when it runs, 3 when not" },
 	{ "logs", cmd_logs, "[-f] [-n LINES] [-t] [--json] [NAME…]",

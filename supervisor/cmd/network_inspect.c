@@ -62,10 +62,11 @@ static json_t *ports_json(const struct net_spec *net)
 static int member_json(const struct network_member *member, void *data, struct err *err)
 {
 	const struct net_iface *iface = member->iface;
-	json_t *o = json_pack("{s:s,s:o,s:o,s:b,s:o}", "unit", member->unit->id, "ipv4",
+	json_t *o = json_pack("{s:s,s:o,s:o,s:b,s:o,s:s?}", "unit", member->unit->id, "ipv4",
 		address_json(&iface->addr4, false), "ipv6", address_json(&iface->addr6, false),
 		"default_route", (int)iface->default_route, "ports",
-		ports_json(&member->unit->spec->net));
+		ports_json(&member->unit->spec->net), "publish_mode",
+		net_publish_mode(&member->unit->spec->net));
 	own_fd pin = netns_open(member->pin, err);
 	struct net_view view;
 
@@ -211,7 +212,8 @@ static void print_member(const json_t *member)
 
 	printf("  member %s%s\n", show_text(member, "unit"), inner ? "" : ": is not up");
 	for (size_t i = 0; i < json_array_size(ports); i++)
-		printf("    publishes %s\n", json_string_value(json_array_get(ports, i)));
+		printf("    publishes %s (%s)\n", json_string_value(json_array_get(ports, i)),
+			show_text(member, "publish_mode"));
 	if (inner)
 		print_link(inner, 2);
 	if (inner && outer)

@@ -253,6 +253,7 @@ json_t *control_unit_json(const struct service *service, bool full)
 		json_put_text(o, "bundle", unit->spec->program.bundle);
 		(void)json_object_set_new(o, "addresses", addresses_json(&unit->spec->net));
 		(void)json_object_set_new(o, "ports", ports_json(&unit->spec->net));
+		json_put_text(o, "publish_mode", net_publish_mode(&unit->spec->net));
 		(void)json_object_set_new(o, "labels", labels_json(&unit->spec->labels));
 		if (full) {
 			add_spec(o, unit->spec);

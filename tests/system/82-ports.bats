@@ -86,6 +86,10 @@ up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 	hears one get localhost:8080
 	run -0 berth port one
 	[ "$output" = "80/tcp -> 0.0.0.0:8080"$'\n'"80/tcp -> [::]:8080" ]
+	[ "$(berth port --json one 80 | jq -r '.[0] | "\(.host_address) \(.host_port) \(.publish_mode)"')" = '0.0.0.0 8080 nftables' ]
+	[ "$(berth inspect one | jq -r '.. | objects | .publish_mode? // empty')" = nftables ]
+	run -0 berth network inspect lan
+	has 'publishes [::]:8080->80/tcp (nftables)'
 	# To everybody else they are closed.
 	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:80/
 	# A restart, by kill and of the supervisor, keeps them.

@@ -80,7 +80,7 @@ up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 	start_supervise
 	wait_for ready one
 	wait_for ready two
-	run -0 berth port two
+	run -0 berth port two 80
 	chosen=${lines[0]##*:}
 	up 127.0.0.1:8080
 	for to in 192.0.2.1 '[fd00:99::1]'; do
@@ -91,7 +91,12 @@ up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 	done
 	for to in 127.0.0.1 '[::1]' localhost 10.71.0.1 '[fd00:71::1]'; do hears one get "$to:8080"; done
 	run -0 berth port one
-	[ "$output" = "80/tcp -> 0.0.0.0:8080"$'\n'"80/tcp -> [::]:8080" ]
+	[ "$output" = "80/tcp -> 0.0.0.0:8080 (proxy)"$'\n'"80/tcp -> [::]:8080 (proxy)" ]
+	berth port --json one | jq -e 'length == 2 and .[1] == { port: 80, protocol: "tcp", host_address: "[::]",
+		host_port: 8080, publish_mode: "proxy" }'
+	run -0 berth network inspect lan
+	has 'publishes 0.0.0.0:8080->80/tcp (proxy)'
+	berth network inspect --json lan | jq -e '.[0].members | all(.publish_mode == "proxy")'
 	# Nothing is translated, and nothing more is open.
 	run ! grep -q dnat <<<"$(nft list ruleset)"
 	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:80/
