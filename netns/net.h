@@ -37,6 +37,8 @@ uint64_t net_addr_index(const struct net_addr *subnet, const struct net_addr *ad
 /* Does the host carry the network, with addresses, routes and rules of ours? Else it is a bridge or
  * a link of somebody else's that we only attach to. */
 bool net_is_ours(const struct net_bridge *bridge);
+/* Is any of them published by packet rules? */
+bool net_by_rules(const struct net_port *ports, size_t n);
 /* "nftables" or "proxy": how its ports are published, all in one way. NULL: it has none. */
 const char *net_publish_mode(const struct net_spec *net);
 
@@ -248,14 +250,16 @@ int net_rules_look(const char *instance, void (*tell)(const struct net_rule *rul
 	void *data, struct err *err);
 
 /*
- * net_walls_of_others - chains of other tables that drop what is forwarded, by their policy
+ * net_walls_of_others - chains of other tables that drop what is forwarded and is not known to them
  *
- * Gives: each to `tell`, as nft(8) names it: "inet", "filter", "forward". Without nf_tables: none. One
- * that ends in a rule which drops is not found.
+ * By their policy, or by a rule without a condition. One that lets pass what was translated (ct status,
+ * or iptables' DNAT) is none. What is dropped in chains that they jump to, or of some links alone, is
+ * not found.
+ * Gives: a sentence each to `tell`, with the line that opens it for published ports. Without nf_tables,
+ *        or for who may not ask: none. Blocks: for netlink.
  */
-void net_walls_of_others(const char *instance,
-	void (*tell)(const char *family, const char *table, const char *chain, void *data),
-	void *data);
+void net_walls_of_others(
+	const char *instance, void (*tell)(const char *text, void *data), void *data);
 
 /* Removes every link whose alias is "berth:INSTANCE:…" and is not wanted: veths and bridges. */
 int net_prune(const char *instance,

@@ -2,17 +2,13 @@
  * which say nearly all, and the translations of who leaves. The other side of ruleset.c and guard.c. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "netns/net.h"
-#include "netns/nft.h"
+#include "netns/nft_read.h"
 #include "supervisor/base/own.h"
-
-enum { IN_SIZE = 32768, KEY_SIZE = 64 };
 
 struct element {
 	const uint8_t *key, *value;
@@ -150,30 +146,14 @@ static const struct set {
 
 /* ---- reading the answers ------------------------------------------------------------------------- */
 
-/* The attribute after that one in a nest (NULL: the first), or NULL. */
-static const struct nlattr *next_in(const struct nlattr *nest, const struct nlattr *attr)
-{
-	const char *end = (const char *)nest + nest->nla_len;
-
-	attr = attr ? mnl_attr_next(attr) : mnl_attr_get_payload(nest);
-	return mnl_attr_ok(attr, (int)(end - (const char *)attr)) ? attr : NULL;
-}
-
-static const struct nlattr *in_nest(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *attr = nest ? next_in(nest, NULL) : NULL;
-
-	while (attr && mnl_attr_get_type(attr) != type)
-		attr = next_in(nest, attr);
-	return attr;
-}
-
 static void element_take(const struct look *look, const struct nlattr *elem)
 {
-	const struct nlattr *key = in_nest(in_nest(elem, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
-	const struct nlattr *data = in_nest(elem, NFTA_SET_ELEM_DATA);
-	const struct nlattr *value = in_nest(data, NFTA_DATA_VALUE);
-	const struct nlattr *chain = in_nest(in_nest(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
+	const struct nlattr *key =
+		nft_in_nest(nft_in_nest(elem, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+	const struct nlattr *data = nft_in_nest(elem, NFTA_SET_ELEM_DATA);
+	const struct nlattr *value = nft_in_nest(data, NFTA_DATA_VALUE);
+	const struct nlattr *chain =
+		nft_in_nest(nft_in_nest(data, NFTA_DATA_VERDICT), NFTA_VERDICT_CHAIN);
 	struct net_rule rule = { .kind = look->set->kind };
 	struct element e = { 0 };
 
@@ -193,9 +173,9 @@ static void element_take(const struct look *look, const struct nlattr *elem)
 static int on_elements(const struct nlmsghdr *h, void *data)
 {
 	const struct nlattr *list = nft_attr(h, NFTA_SET_ELEM_LIST_ELEMENTS);
-	const struct nlattr *elem = list ? next_in(list, NULL) : NULL;
+	const struct nlattr *elem = list ? nft_next_in(list, NULL) : NULL;
 
-	for (; elem; elem = next_in(list, elem))
+	for (; elem; elem = nft_next_in(list, elem))
 		element_take(data, elem);
 	return MNL_CB_OK;
 }
@@ -209,11 +189,12 @@ static int on_rule(const struct nlmsghdr *h, void *data)
 	struct net_rule rule = { .kind = "leaves" };
 	bool leaves = false;
 
-	for (const struct nlattr *elem = list ? next_in(list, NULL) : NULL; elem;
-		elem = next_in(list, elem)) {
-		const struct nlattr *name = in_nest(elem, NFTA_EXPR_NAME);
-		const struct nlattr *value = in_nest(
-			in_nest(in_nest(elem, NFTA_EXPR_DATA), NFTA_CMP_DATA), NFTA_DATA_VALUE);
+	for (const struct nlattr *elem = list ? nft_next_in(list, NULL) : NULL; elem;
+		elem = nft_next_in(list, elem)) {
+		const struct nlattr *name = nft_in_nest(elem, NFTA_EXPR_NAME);
+		const struct nlattr *value =
+			nft_in_nest(nft_in_nest(nft_in_nest(elem, NFTA_EXPR_DATA), NFTA_CMP_DATA),
+				NFTA_DATA_VALUE);
 		size_t size = value ? mnl_attr_get_payload_len(value) : 0;
 
 		if (!name || strcmp(mnl_attr_get_str(name), "ct") == 0)
@@ -233,44 +214,20 @@ static int on_rule(const struct nlmsghdr *h, void *data)
 
 /* ---- asking -------------------------------------------------------------------------------------- */
 
-static int ask(struct mnl_socket *sock, const struct look *look, uint8_t family, uint16_t type,
-	uint16_t name_attr, const char *name, mnl_cb_t read)
-{
-	_Alignas(struct nlmsghdr) char buf[IN_SIZE] = { 0 };
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *info = mnl_nlmsg_put_extra_header(h, sizeof *info);
-	ssize_t got;
-	int r = MNL_CB_OK;
-
-	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	info->nfgen_family = family;
-	/* NFTA_RULE_TABLE, NFTA_SET_ELEM_LIST_TABLE */
-	mnl_attr_put_strz(h, 1, look->table);
-	mnl_attr_put_strz(h, name_attr, name);
-	if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0)
-		return -errno;
-	while (r > MNL_CB_STOP) {
-		got = mnl_socket_recvfrom(sock, buf, sizeof buf);
-		if (got < 0)
-			return -errno;
-		r = mnl_cb_run(buf, (size_t)got, 0, 0, read, (void *)(uintptr_t)look);
-	}
-	/* No such table, chain or set: it says nothing. */
-	return r == MNL_CB_STOP || errno == ENOENT ? 0 : -errno;
-}
-
 static int look_all(struct mnl_socket *sock, struct look *look)
 {
+	const struct nft_question leaves = { NFPROTO_INET, NFT_MSG_GETRULE, look->table,
+		NFTA_RULE_CHAIN, "postrouting" };
 	int r = mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0
 			? -errno
-			: ask(sock, look, NFPROTO_INET, NFT_MSG_GETRULE, NFTA_RULE_CHAIN,
-				  "postrouting", on_rule);
+			: nft_ask(sock, &leaves, on_rule, look);
 
 	for (size_t i = 0; r == 0 && i < sizeof sets / sizeof sets[0]; i++) {
+		const struct nft_question elements = { sets[i].family, NFT_MSG_GETSETELEM,
+			look->table, NFTA_SET_ELEM_LIST_SET, sets[i].name };
+
 		look->set = &sets[i];
-		r = ask(sock, look, sets[i].family, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_SET,
-			sets[i].name, on_elements);
+		r = nft_ask(sock, &elements, on_elements, look);
 	}
 	return r;
 }

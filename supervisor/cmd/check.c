@@ -41,6 +41,12 @@ static void nft_notes(const struct unit_set *set)
 	       "CONFIG_NF_TABLES\n");
 }
 
+static void print_note(const char *text, void *data)
+{
+	(void)data;
+	printf("note: %s\n", text);
+}
+
 static void network_notes(const struct unit_set *set)
 {
 	bool asked = false;
@@ -61,6 +67,8 @@ static void network_notes(const struct unit_set *set)
 			nft_notes(set);
 		asked = true;
 	}
+	if (net_by_rules(set->ports, set->nports))
+		net_walls_of_others(set->instance, print_note, NULL);
 }
 
 static void limits_notes(const struct unit_set *set)

@@ -118,15 +118,6 @@ static void outcomes_take(struct supervisor *sv)
 
 /* ---- the rules ---------------------------------------------------------------------------------- */
 
-/* Ports that packet rules publish. */
-static bool is_published(const struct net_spec *net)
-{
-	for (size_t i = 0; i < net->nports; i++)
-		if (!net->ports[i].proxied)
-			return true;
-	return false;
-}
-
 static void tell_shadowed(const struct net_port *port, const struct net_holder *holder, void *data)
 {
 	const struct unit *unit = data;
@@ -143,25 +134,17 @@ static void tell_all_shadowed(const struct unit_set *set)
 	for (size_t i = 0; i < set->nunits; i++) {
 		const struct container_spec *spec = set->units[i].spec;
 
-		if (spec && is_published(&spec->net))
+		if (spec && net_by_rules(spec->net.ports, spec->net.nports))
 			(void)net_port_holders(spec->net.ports, spec->net.nports, tell_shadowed,
 				&set->units[i], NULL);
 	}
 }
 
 /* Another table has the last word, and says nothing of us: the box's own administrator must. */
-static void tell_wall(const char *family, const char *table, const char *chain, void *data)
+static void tell_wall(const char *text, void *data)
 {
-	const struct unit_set *set = data;
-	bool published = false;
-
-	for (size_t i = 0; i < set->nports; i++)
-		published = published || !set->ports[i].proxied;
-	if (published)
-		log_warning(
-			"the firewall of this host (%s %s, chain %s) drops what it does not know: "
-			"for published ports: nft add rule %s %s %s ct status dnat accept",
-			family, table, chain, family, table, chain);
+	(void)data;
+	log_warning("%s", text);
 }
 
 /* Its address is that of a network which could not be set up, and may be somebody else's. */
@@ -245,7 +228,8 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 		log_warning("containers of one network can take each other's addresses: %s",
 			unguarded.text);
 	if (r == 0) {
-		net_walls_of_others(sv->env.instance, tell_wall, (void *)(size_t)set);
+		if (net_by_rules(set->ports, set->nports))
+			net_walls_of_others(sv->env.instance, tell_wall, NULL);
 		tell_all_shadowed(set);
 	}
 out:

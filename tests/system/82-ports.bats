@@ -210,6 +210,14 @@ counted() { inside one ip -s -j link show eth0 | jq ".[0].stats64.$1.bytes"; }
 	run ! grep -q ^one <<<"$output"
 }
 
+# told WORDS: of the firewall of this host, by berth check; "": nothing
+told() {
+	local said
+	said=$("$BERTH" check "$UNITS" | grep 'firewall of this host' || true)
+	[ -n "$1" ] || [ -z "$said" ] || { echo "$said" && return 1; }
+	[[ $said == *"$1"* ]] || { echo "wanted: $1; check said: $said" && return 1; }
+}
+
 # Theirs is the same before and after; what it drops stays dropped, and a line in it opens our ports.
 foreign_stays() { # NAME-OF-LISTING COMMAND…
 	local file=$BATS_TEST_TMPDIR/$1
@@ -241,9 +249,26 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 		"$BATS_TEST_TMPDIR/supervise.log"
 	run ! grep -q 'chain input' "$BATS_TEST_TMPDIR/supervise.log"
 	foreign_stays strict nft list table inet firewall
+	told '(inet firewall, chain forward) drops what it does not know: for published ports: nft add rule'
 	nft add rule inet firewall forward ct status dnat accept
 	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
 	hears one beyond curl -fsS --max-time 3 'http://[fd00:99::1]:8080/'
+	told ''
+	# One that drops by its last rule; what is told opens it, literally.
+	nft -f - <<-EOT
+		flush chain inet firewall forward
+		add chain inet firewall forward { policy accept; }
+		add rule inet firewall forward ct state established,related accept
+		add rule inet firewall forward iifname nowhere0 drop
+	EOT
+	told ''
+	nft add rule inet firewall forward counter reject with icmpx admin-prohibited
+	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
+	told 'drops what it does not know, by a rule without a condition'
+	cure=$("$BERTH" check "$UNITS" | sed -n 's/.*published ports: \(nft .*\)/\1/p')
+	$cure
+	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
+	told ''
 	stop_supervise
 	nft list tables | grep -q firewall
 	run ! grep -q berth <<<"$(nft list tables)"
@@ -263,8 +288,18 @@ foreign_stays() { # NAME-OF-LISTING COMMAND…
 	run ! beyond curl -fsS --max-time 1 http://192.0.2.1:8080/
 	grep -q 'firewall of this host (ip filter, chain FORWARD)' "$BATS_TEST_TMPDIR/supervise.log"
 	foreign_stays iptables iptables-save
+	told '(ip filter, chain FORWARD) drops what it does not know: for'
 	iptables-nft -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT
 	hears one beyond curl -fsS --max-time 3 http://192.0.2.1:8080/
+	told ''
+	for last in DROP REJECT; do
+		iptables-nft -F FORWARD
+		iptables-nft -P FORWARD ACCEPT
+		iptables-nft -A FORWARD -j $last
+		told '(ip filter, chain FORWARD) drops what it does not know, by a rule without'
+	done
+	iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT
+	told ''
 }
 
 # ---- podman with netavark beside --------------------------------------------------------------
