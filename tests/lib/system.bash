@@ -224,6 +224,16 @@ supervisor_fds() {
 	find "/proc/$SUPERVISOR/fd" -mindepth 1 2>/dev/null | wc -l
 }
 
+# What a test has in the background ends with it: bats waits for whoever holds a descriptor of its, and
+# a shell that runs a function there holds them all, whatever the function's redirections say.
+end_jobs() {
+	local pid
+	for pid in $(jobs -rp); do
+		pkill -KILL -P "$pid" || true
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+}
+
 # ---- every test -------------------------------------------------------------------------------
 
 setup() {
@@ -242,6 +252,7 @@ teardown() {
 	local bad=0
 	if declare -F finish >/dev/null; then finish; fi
 	stop_supervise || bad=1
+	end_jobs
 	leaks_after || bad=1
 	if [ "$bad" != 0 ]; then
 		echo "the supervisor said:"
