@@ -165,8 +165,10 @@ int store_discard(const struct store *store, const char *room, const char *name,
 /* Notes that somebody is about to start from an image: store_gc leaves it for a minute. */
 void store_hand_out(const char *store, const char *id);
 
-/* store_trash_empty - removes what is in trash/; for as long as that takes, without the lock. Sets
- * the idle I/O priority for the rest of the process. */
+/* Is there anything to remove? */
+bool store_trash_any(const struct store *store);
+/* store_trash_empty - removes what is in trash/; for as long as that takes, without the lock. The rest
+ * of the process has the idle priority. */
 int store_trash_empty(const struct store *store, struct err *err);
 
 #endif

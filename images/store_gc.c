@@ -3,7 +3,7 @@
  *
  * Under the lock it is decided and renamed into trash/, the image before its layers, so that an image
  * which can be found is always whole; that takes milliseconds. The files are removed afterwards, at
- * the idle I/O priority, and by whoever comes next when that one is killed.
+ * idle priority, and by whoever comes next when that one is killed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,9 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +21,7 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
+#include "supervisor/base/priority.h"
 
 enum { HANDED_OUT_SEC = 60 };
 
@@ -360,13 +359,17 @@ void store_pins_done(struct store_pins *pins)
 
 /* ---- the trash ----------------------------------------------------------------------------------- */
 
-/* Whoever runs comes first (ioprio_set(2)). Best effort: some schedulers know no priorities. */
-static void idle_priority(void)
+static int is_rubbish(int dir, const char *name, void *data)
 {
-	enum { WHO_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
+	(void)dir;
+	(void)name;
+	(void)data;
+	return -EEXIST;
+}
 
-	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT);
-	(void)setpriority(PRIO_PROCESS, 0, 19);
+bool store_trash_any(const struct store *store)
+{
+	return store_each(store, "trash", "look into", is_rubbish, NULL, NULL) != 0;
 }
 
 int store_trash_empty(const struct store *store, struct err *err)
@@ -379,7 +382,7 @@ int store_trash_empty(const struct store *store, struct err *err)
 	if (!trash)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "open %s/trash", store->path);
 	(void)fd_take(&fd); /* trash has it */
-	idle_priority();
+	priority_idle();
 	while (r == 0 && (entry = readdir(trash)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = path_remove_tree(dirfd(trash), entry->d_name);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "supervisor/base/own.h"
+#include "supervisor/base/priority.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
@@ -276,10 +277,8 @@ static int calls_limit(struct err *err)
 
 static void priority_lower(void)
 {
-	enum { WHO_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
-
 	(void)setpriority(PRIO_PROCESS, 0, 10);
-	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT);
+	priority_disk_idle();
 }
 
 /* One file is at most as large as what is free. */

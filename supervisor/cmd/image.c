@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervisor/base/str.h"
 #include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/show.h"
+#include "supervisor/runtime/spawn.h"
 
 /* ---- what they share ----------------------------------------------------------------------------- */
 
@@ -88,7 +90,7 @@ int image_lookup(
 	return r;
 }
 
-int image_collect(struct store *store, struct store_freed *ret, struct err *err)
+static int collect(struct store *store, struct store_freed *ret, struct err *err)
 {
 	struct store_pins pins = { 0 };
 	int r = store_pins_read(client_run_dir(), &pins, err);
@@ -97,7 +99,52 @@ int image_collect(struct store *store, struct store_freed *ret, struct err *err)
 		r = store_gc(store, &pins, false, ret, err);
 	store_pins_done(&pins);
 	store_unlock(store);
+	return r;
+}
+
+int image_collect(struct store *store, struct store_freed *ret, struct err *err)
+{
+	int r = collect(store, ret, err);
+
 	return r < 0 ? r : store_trash_empty(store, err);
+}
+
+/* Of its own session, and with nothing of ours open: who waits for the end of what we say, or sends
+ * signals to our group, does not mean it. */
+static pid_t trash_process(const struct store *store)
+{
+	pid_t pid = fork();
+	int keep[] = { store->dir };
+
+	if (pid != 0)
+		return pid;
+	if (setsid() < 0 || chdir("/") < 0)
+		_exit(1);
+	spawn_close_others(keep, 1);
+	for (int fd = 0; fd < 3; fd++)
+		(void)close(fd);
+	_exit(store_trash_empty(store, NULL) < 0);
+}
+
+int image_collect_later(struct store *store, struct store_freed *ret, struct err *err)
+{
+	int r = collect(store, ret, err);
+
+	if (r == 0 && store_trash_any(store) && trash_process(store) < 0)
+		r = store_trash_empty(store, err);
+	return r;
+}
+
+int image_room(const struct store *store, uint64_t bytes, struct err *err)
+{
+	int r = store_room(store, bytes, err);
+	pid_t pid = r == -ENOSPC && store_trash_any(store) ? trash_process(store) : -1;
+
+	if (pid < 0)
+		return r;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	return store_room(store, bytes, err);
 }
 
 void image_same_tell(const char *ref, const char *id, const struct image_source *source)

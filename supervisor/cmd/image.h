@@ -51,8 +51,12 @@ void image_same_tell(const char *ref, const char *id, const struct image_source 
 int image_reload(void);
 
 /* What no name needs goes; gives what it was. Then the lock is given back, and the files are removed at
- * idle priority, here. */
+ * idle priority: here, or by a process that goes on when the caller ends. */
 int image_collect(struct store *store, struct store_freed *ret, struct err *err);
+int image_collect_later(struct store *store, struct store_freed *ret, struct err *err);
+
+/* As store_room; where there is none, what is being removed is waited for before that is said. */
+int image_room(const struct store *store, uint64_t bytes, struct err *err);
 
 /* The verbs: argv[0] is "berth image VERB". */
 int image_import(int argc, char **argv);

@@ -75,7 +75,7 @@ static int room_left(void *context, struct err *err)
 {
 	struct taking *t = context;
 
-	return store_room(t->store, 0, err);
+	return image_room(t->store, 0, err);
 }
 
 /* ---- the worker ---------------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static int bring_in(struct taking *t, struct err *err)
 	int r = source_bytes(t->source, &bytes, err);
 
 	if (r == 0)
-		r = store_room(t->store, bytes, err);
+		r = image_room(t->store, bytes, err);
 	if (r == 0)
 		r = store_tmp_make(t->store, tmp, err);
 	if (r < 0)
@@ -304,7 +304,7 @@ int image_take_in(struct store *store, const struct image_source *source)
 	}
 	if (r == 0) {
 		/* What could not be removed is no reason to call the import failed. */
-		if (image_collect(store, &freed, &err) < 0)
+		if (image_collect_later(store, &freed, &err) < 0)
 			(void)cmd_fail(CMD_OK, "%s: it is in; %s", source->title, err.text);
 		if (source->json)
 			tell_programs(&t, &freed);

@@ -60,7 +60,7 @@ static int room_left(void *context, struct err *err)
 {
 	const struct pull *p = context;
 
-	return store_room(&p->store, p->missing, err);
+	return image_room(&p->store, p->missing, err);
 }
 
 /* Those of berth.conf for this registry; at most MIRRORS_MAX of them. */

@@ -84,6 +84,38 @@ sha256:$second" ]
 	nothing_in
 }
 
+@test "what an import removes goes in the background, at idle priority, or by the next one" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	for n in 1 2 3 4; do
+		mkdir "$MADE/$n"
+		echo "$n" >"$MADE/$n/file"
+	done
+	image import --name web "$MADE/1"
+	image import --name web "$MADE/2"
+	# Stopped before it begins to remove.
+	strace -f -qq -o "$MADE/trace" -e trace=sched_setscheduler,ioprio_set \
+		-e inject=sched_setscheduler:signal=STOP \
+		"$BERTH" --config "$UNITS" --run-dir "$RUNTIME" image import --name web "$MADE/3" \
+		>"$MADE/said" 2>&1 3>&- 4>&- &
+	tracer=$!
+	said() { grep -q 'removed 1 image' "$MADE/said" && grep -q SCHED_IDLE "$MADE/trace"; }
+	wait_until 10 said
+	remover=$(awk '/SCHED_IDLE/ { print $1 }' "$MADE/trace")
+	grep -q "^$remover *ioprio_set(.*IOPRIO_CLASS_IDLE" "$MADE/trace"
+	only_remover() { [ "$(pgrep -P "$tracer" | wc -l)" = 0 ] && grep -q '^State:.[tT]' "/proc/$remover/status"; }
+	wait_until 10 only_remover
+	[ -n "$(ls -A "$STORE/trash")" ]
+	run -0 image ls
+	kill -KILL "$remover"
+	wait "$tracer" || true
+	[ -n "$(ls -A "$STORE/trash")" ]
+	# The next one takes that along.
+	image import --name web "$MADE/4"
+	emptied() { [ -z "$(ls -A "$STORE/trash")" ]; }
+	wait_until 10 emptied
+	run -0 image verify web
+}
+
 @test "what is broken in the source leaves nothing" {
 	tar -C "$ROOTS/busybox" -czf "$MADE/good.tar.gz" .
 	size=$(stat -c %s "$MADE/good.tar.gz")
