@@ -49,7 +49,8 @@ struct transfer {
 	unsigned seen_logins; /* of the source, when the request began */
 	char *reason;         /* the body of an error */
 	size_t reason_n;
-	struct err err; /* why on_data refused more */
+	struct err err;    /* why on_data refused more */
+	struct err before; /* why the first source did not give it */
 };
 
 struct blobs {
@@ -235,11 +236,16 @@ static void again(struct transfer *t, uint64_t wait)
 	t->all->running--;
 }
 
-/* It will not get it from this source: `err` says why, and is kept when there is no other. */
-static int source_next(struct transfer *t, const struct err *err)
+/* It will not get it from this source: `err` says why, with what the first one said. */
+static int source_next(struct transfer *t, struct err *err)
 {
+	const struct err last = *err;
+
 	if (t->source + 1 == t->all->registry->n)
-		return -err->code;
+		return t->before.code ? err_set(err, last.code, "%s (before that, %.200s)",
+						last.text, t->before.text)
+				      : -last.code;
+	err_keep(&t->before, err);
 	t->source++;
 	t->kept = t->at > 0;
 	t->tried = t->logins = 0;
@@ -318,11 +324,12 @@ static int log_in(struct transfer *t, struct err *err)
 	return 0;
 }
 
-/* Once a manifest came, a registry that is not reached is likely to come back too. */
 static bool may_pass(const struct transfer *t, CURLcode code, long redirects)
 {
-	return http_may_pass(code, &t->reply) || code == CURLE_COULDNT_CONNECT ||
-	       code == CURLE_COULDNT_RESOLVE_HOST ||
+	return http_may_pass(code, &t->reply) ||
+	       /* A registry that was reached before is likely to come back. */
+	       (source_of(t)->answered &&
+		       (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST)) ||
 	       /* The place that we were sent to has forgotten it, or us: we are sent anew. */
 	       (code == CURLE_OK && redirects > 0 &&
 		       (t->reply.status == 401 || t->reply.status == 403)) ||
@@ -367,6 +374,7 @@ static int request_end(struct transfer *t, CURLcode code, struct err *err)
 
 	(void)curl_multi_remove_handle(t->all->multi, t->curl);
 	(void)curl_easy_getinfo(t->curl, CURLINFO_REDIRECT_COUNT, &redirects);
+	source_of(t)->answered |= t->reply.status > 0;
 	if (t->err.code == EBADMSG) {
 		*err = t->err;
 		(void)err_wrap(err, "%s: blob %s", source_of(t)->host, t->blob->digest);

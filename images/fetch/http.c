@@ -253,7 +253,7 @@ int http_failed(CURL *curl, CURLcode code, const struct reply *reply, const char
 	(void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_COUNT, &redirects);
 	if (reply->head > HTTP_HEAD_MAX)
 		(void)err_set(err, EPROTO, "more than %d kB of headers", HTTP_HEAD_MAX / 1024);
-	else if (code != CURLE_OK)
+	else if (code != CURLE_OK && reply->status < 400)
 		(void)code_failed(code, reply, err);
 	else
 		(void)status_failed(reply, body, err);
@@ -268,10 +268,11 @@ bool http_may_pass(CURLcode code, const struct reply *reply)
 {
 	if (reply->head > HTTP_HEAD_MAX)
 		return false;
-	switch ((int)code) {
-	case CURLE_OK:
+	/* An error that came counts, also when its body was cut off. */
+	if (code == CURLE_OK || reply->status >= 400)
 		return reply->status == 408 || reply->status == 425 || reply->status == 429 ||
 		       (reply->status >= 500 && reply->status != 501);
+	switch ((int)code) {
 	case CURLE_OPERATION_TIMEDOUT:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:

@@ -341,6 +341,7 @@ static int manifest_try(struct arena *arena, const struct registry *registry, st
 	if (taking->body.text)
 		taking->body.text[0] = '\0';
 	code = ask(registry, source, url, &as, NULL, taking, &reply);
+	source->answered |= reply.status > 0;
 	if (taking->over)
 		return err_set(err, EFBIG, "%s: a manifest of more than %d MiB", source->host,
 			MANIFEST_MAX >> 20);

@@ -19,6 +19,7 @@ struct source {
 	char *token;                /* of a bearer */
 	bool basic;                 /* it wants user and password with each request */
 	unsigned logins;            /* how often we did */
+	bool answered;              /* it was reached, whatever it said */
 };
 
 struct registry {

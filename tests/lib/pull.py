@@ -767,6 +767,14 @@ def mirrors(p):
                  options=["--mirror", "http://127.0.0.1:1"])
     assert origin.host in done.stderr
     p.bad(ref, "write http[s]://", options=["--mirror", first.host])
+    # It is final, and said at once: a wait would be longer than this may take.
+    first.hook = lambda h, path: "/blobs/" in path and h.error(404)
+    p.bad("no.such.name.invalid/x/y", "its name does not resolve", "(before that, blob sha256:",
+          "it does not have that", options=["--mirror", first.url, "--retry-delay", "100s"])
+    first.hook = lambda h, path: "/blobs/" in path and h.answer(
+        404, b"{}", Content_Length="100") and h.cut()
+    p.bad("no.such.name.invalid/x/y", "(before that, blob sha256:", "it does not have that",
+          options=["--mirror", first.url, "--retry-delay", "100s"])
 
 
 @case
