@@ -41,6 +41,7 @@ struct pull {
 	char dir[STORE_PATH_SIZE + 40];
 	struct store store;       /* to read */
 	struct store_image there; /* what the name means until now; no id: nothing */
+	bool taken;               /* it means another one now */
 	uint64_t missing;         /* bytes that are still to come, as far as is known */
 	struct progress progress;
 };
@@ -166,7 +167,23 @@ static int take_in(struct pull *p)
 	/* What could not be taken in is not better the next time. */
 	store_tmp_remove(&store, p->dir);
 	store_close(&store);
-	return !is_same && code == CMD_OK && p->reload ? image_reload() : code;
+	p->taken = !is_same && code == CMD_OK;
+	return code;
+}
+
+/* The configuration in force does not have the image yet: it is new, or the reload after it was got
+ * failed. */
+static bool is_awaited(const struct pull *p)
+{
+	struct store_pins pins = { 0 };
+	bool noted = false;
+
+	if (store_pins_read(client_run_dir(), &pins, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < pins.n; i++)
+		noted |= strcmp(pins.v[i].id, p->there.id) == 0;
+	store_pins_done(&pins);
+	return p->taken || !noted;
 }
 
 /* Of a registry that was not even reached there is nothing to go on with; on a disk that is full, what
@@ -315,6 +332,8 @@ int image_pull(int argc, char **argv)
 	if (p.creds_stdin || p.creds_file)
 		p.passed[p.npassed++] = "--creds-stdin";
 	code = pull(&p);
+	if (code == CMD_OK && p.reload && is_awaited(&p))
+		code = image_reload();
 	store_image_done(&p.there);
 	store_close(&p.store);
 	return code;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # Images out of a registry: `berth image pull`, and containers that start from what it got. What can go
-# wrong on the way is tests/suite/27-pull's. Cost: 12 s.
+# wrong on the way is tests/suite/27-pull's. Cost: 14 s.
 load ../lib/system
 
 prepare() {
@@ -308,6 +308,20 @@ inside_root() {
 	has "exit"
 	run berth logs box.image
 	has "it does not have that"
+}
+
+@test "a reload that fails after a pull is tried again" {
+	touch "$BATS_TEST_TMPDIR/hold"
+	box box:1
+	start_supervise
+	wait_until 10 grep -q /blobs/ "$BATS_TEST_TMPDIR/requests"
+	echo nonsense >"$UNITS/wrong.container"
+	rm "$BATS_TEST_TMPDIR/hold"
+	wait_for backoff box.image
+	run -0 berth image ls
+	has registry.invalid/x/box:1
+	rm "$UNITS/wrong.container"
+	wait_for ready web 20
 }
 
 @test "Creds= reach the registry and no list of processes" {
