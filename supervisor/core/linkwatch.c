@@ -1,4 +1,4 @@
-/* Links of ours that another program deletes: seen, told, and made again. */
+/* Links of ours, or that ours stand on, which another program deletes: seen, told, and made again. */
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -23,6 +23,34 @@ static const struct net_bridge *bridge_of(const struct supervisor *sv, const cha
 	return NULL;
 }
 
+static bool is_used(const struct supervisor *sv, const struct net_bridge *network)
+{
+	for (size_t i = 0; i < sv->nservices; i++) {
+		const struct net_spec *net = &sv->services[i].unit->spec->net;
+
+		for (size_t k = 0; is_settled(&sv->services[i]) && k < net->nifaces; k++)
+			if (net->ifaces[k].bridge == network)
+				return true;
+	}
+	return false;
+}
+
+/* The network of others that stands on that link, if somebody is on it: "eth0.20" does on eth0 too. */
+static const struct net_bridge *stands_on(const struct supervisor *sv, const char *ifname)
+{
+	size_t n = strlen(ifname);
+
+	for (size_t i = 0; i < sv->set->nbridges; i++) {
+		const struct net_bridge *network = sv->set->bridges[i];
+		bool vlan = network->driver != NET_BRIDGE && network->ifname[n] == '.';
+
+		if (!net_is_ours(network) && strncmp(network->ifname, ifname, n) == 0 &&
+			(!network->ifname[n] || vlan) && is_used(sv, network))
+			return network;
+	}
+	return NULL;
+}
+
 static const struct service *container_of(const struct supervisor *sv, const char *ifname)
 {
 	for (size_t i = 0; i < sv->nservices; i++) {
@@ -41,15 +69,20 @@ static void on_event(enum link_event event, const char *ifname, void *data)
 	struct supervisor *sv = data;
 	const struct net_bridge *bridge = bridge_of(sv, ifname);
 	const struct service *s = container_of(sv, ifname);
+	const struct net_bridge *others = event == LINKS_LOST ? NULL : stands_on(sv, ifname);
 
 	if (sv->shutdown != SHUTDOWN_NONE)
 		return;
 	uplinks_event(sv, event, ifname);
 	switch (event) {
 	case LINK_GONE:
-		if (!bridge && !s)
+		if (!bridge && !s && !others)
 			return;
-		if (bridge)
+		if (others)
+			log_warning("network %s: %s is gone: its containers are attached again "
+				    "when it is back",
+				others->name, ifname);
+		else if (bridge)
 			log_warning("network %s: somebody deleted its bridge %s: it is made again",
 				bridge->name, ifname);
 		else
@@ -57,11 +90,13 @@ static void on_event(enum link_event event, const char *ifname, void *data)
 				s->unit->stem, ifname);
 		break;
 	case LINK_LOOSE:
-		if (!s)
+		/* What comes is told in the same way. */
+		if (!s && !(others && network_is_missed(sv, others)))
 			return;
 		/* Of a bridge that goes each port is told, and then the bridge. */
-		log_info("%s: its link %s is on no bridge: it is attached again", s->unit->stem,
-			ifname);
+		if (s)
+			log_info("%s: its link %s is on no bridge: it is attached again",
+				s->unit->stem, ifname);
 		break;
 	case LINKS_LOST:
 		log_info("more links changed than could be told: looking at all of ours");

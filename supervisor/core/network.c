@@ -36,6 +36,14 @@ bool network_needed(const struct service *s)
 	return false;
 }
 
+/* Has it links of its own, on whosesoever networks? */
+static bool is_attached(const struct service *s)
+{
+	const struct container_spec *spec = s->unit->spec;
+
+	return !spec->proxy && spec->net.mode == NET_PRIVATE && spec->net.nifaces;
+}
+
 /* ---- which of them failed ----------------------------------------------------------------------- */
 
 static const char *failure_of(const struct supervisor *sv, const struct net_bridge *bridge)
@@ -57,8 +65,14 @@ const char *network_failure(const struct service *s)
 	if (sv->network != NETWORK_UP)
 		return sv->network_failure;
 	for (size_t i = 0; !failure && i < net->nifaces; i++)
-		failure = failure_of(sv, net->ifaces[i].bridge);
+		if (net_is_ours(net->ifaces[i].bridge))
+			failure = failure_of(sv, net->ifaces[i].bridge);
 	return failure;
+}
+
+bool network_is_missed(const struct supervisor *sv, const struct net_bridge *network)
+{
+	return sv->network == NETWORK_WORKING || failure_of(sv, network);
 }
 
 static void failures_forget(struct supervisor *sv)
@@ -93,7 +107,8 @@ static void outcomes_close(struct supervisor *sv)
 	sv->network_outcomes = NULL;
 }
 
-/* Told once; a network that fails in the same way at the next try is no news. */
+/* Told once; a network that fails in the same way at the next try is no news. Of those that are not ours
+ * each container has been told of. */
 static void outcomes_take(struct supervisor *sv)
 {
 	size_t n = sv->set->nbridges;
@@ -109,7 +124,8 @@ static void outcomes_take(struct supervisor *sv)
 			failures = calloc(n, sizeof *failures);
 		if (failures)
 			failures[i] = strdup(outcome->text);
-		if (!before || strcmp(before, outcome->text) != 0)
+		if (net_is_ours(sv->set->bridges[i]) &&
+			(!before || strcmp(before, outcome->text) != 0))
 			log_warning("%s", outcome->text);
 	}
 	failures_forget(sv);
@@ -205,18 +221,21 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	struct net_port *ports = calloc(set->nports + 1, sizeof *ports);
 	struct net_rules rules = { .bridges = ours, .ports = ports, .members = members };
 	struct err unguarded = { 0 };
+	bool any = false;
 	int r = -ENOMEM;
 
 	if (!ours || !members || !ports)
 		goto out;
-	for (size_t i = 0; i < set->nbridges; i++)
+	for (size_t i = 0; i < set->nbridges; i++) {
+		any = any || net_is_ours(set->bridges[i]);
 		if (net_is_ours(set->bridges[i]) && !sv->network_outcomes[i].code)
 			ours[rules.nbridges++] = set->bridges[i];
+	}
 	for (size_t i = 0; i < set->nports; i++)
 		if (!leads_astray(sv, &set->ports[i]))
 			ports[rules.nports++] = set->ports[i];
 	for (size_t i = 0; i < set->nunits; i++)
-		if (set->units[i].spec && set->units[i].spec->net.nifaces)
+		if (any && set->units[i].spec && set->units[i].spec->net.nifaces)
 			members[rules.nmembers++] = &set->units[i].spec->net;
 	if (rules.nbridges && !net_has_nft()) {
 		do_without_rules(sv);
@@ -283,6 +302,18 @@ static int first_wrong(int fd, const struct net_spec *net, const char **ret_ifna
 	return r;
 }
 
+/* What a network of others stands on is not there: to be tried again when it comes. */
+static void miss(const struct service *s, const struct err *err)
+{
+	const struct net_spec *net = &s->unit->spec->net;
+
+	for (size_t i = 0; i < net->nifaces; i++)
+		for (size_t k = 0; k < s->sv->set->nbridges; k++)
+			if (s->sv->set->bridges[k] == net->ifaces[i].bridge &&
+				!net_is_ours(net->ifaces[i].bridge))
+				s->sv->network_outcomes[k] = *err;
+}
+
 /* A container that runs and has lost its links, or what makes them work inside, gets that back; all
  * others are left as they are. */
 static void reattach(const struct service *s)
@@ -315,15 +346,17 @@ static void reattach(const struct service *s)
 	}
 	if (r < 0)
 		log_error("%s: cannot be attached again: %s", s->unit->stem, err.text);
+	if (r == -ENODEV)
+		miss(s, &err);
 }
 
-/* All of its bridges are there. */
+/* All of its bridges that are ours are there. */
 static bool is_carried(const struct supervisor *sv, const struct net_spec *net)
 {
 	for (size_t i = 0; i < net->nifaces; i++)
 		for (size_t k = 0; k < sv->set->nbridges; k++)
 			if (sv->set->bridges[k] == net->ifaces[i].bridge &&
-				sv->network_outcomes[k].code)
+				net_is_ours(sv->set->bridges[k]) && sv->network_outcomes[k].code)
 				return false;
 	return true;
 }
@@ -357,7 +390,7 @@ static int set_up(const void *data, struct err *err)
 	for (size_t i = 0; r >= 0 && i < sv->nservices; i++) {
 		const struct service *s = &sv->services[i];
 
-		if (s->m.state != SERVICE_STARTING && machine_alive(&s->m) && network_needed(s) &&
+		if (s->m.state != SERVICE_STARTING && machine_alive(&s->m) && is_attached(s) &&
 			is_carried(sv, &s->unit->spec->net))
 			reattach(s);
 	}
@@ -441,6 +474,8 @@ bool network_await(struct service *s)
 {
 	struct supervisor *sv = s->sv;
 
+	if (is_attached(s))
+		linkwatch_begin(sv);
 	if (!network_needed(s) || (sv->network == NETWORK_UP && !network_failure(s)))
 		return false;
 	/* One that failed is tried again when somebody wants it, and the others are left alone. */
@@ -459,7 +494,8 @@ void network_end(struct supervisor *sv)
 void network_take_up(struct supervisor *sv)
 {
 	for (size_t i = 0; i < sv->nservices && sv->network == NETWORK_NONE; i++)
-		if (machine_alive(&sv->services[i].m) && network_needed(&sv->services[i]))
+		if (machine_alive(&sv->services[i].m) &&
+			(network_needed(&sv->services[i]) || is_attached(&sv->services[i])))
 			network_begin(sv);
 }
 

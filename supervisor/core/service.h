@@ -252,6 +252,8 @@ void network_begin(struct supervisor *sv);
 bool network_await(struct service *s);
 /* Why a network of its cannot be had; NULL: they are there, or none is needed. */
 const char *network_failure(const struct service *s);
+/* Is it a network of others whose link was not there when a container was to be attached again? */
+bool network_is_missed(const struct supervisor *sv, const struct net_bridge *network);
 void network_end(struct supervisor *sv);
 
 /* netwatch.c */
@@ -264,7 +266,7 @@ void netwatch_repair(struct supervisor *sv);
 void netwatch_end(struct supervisor *sv);
 /* /etc/hosts of what runs already, in place. */
 void network_names(const struct supervisor *sv);
-/* network_begin when something that needs it runs already. */
+/* network_begin when something that has links runs already. */
 void network_take_up(struct supervisor *sv);
 /* What does not run gives the host's devices back, by a worker; until then it is not started. */
 void network_release(struct service *s);

@@ -116,6 +116,8 @@ prepare() { need_root_fs busybox; }
 	umount /run/netns
 }
 
+told() { wait_until 10 grep -q -- "$1" "$BATS_TEST_TMPDIR/supervise.log"; }
+
 # All that is set of a bridge, without its clocks and what follows from its ports.
 settings() {
 	ip -d -j addr show "$1" | jq -S '.[0] | [.ifname, .ifalias, .mtu, .addr_info[0].local, .addr_info[0].prefixlen,
@@ -131,9 +133,17 @@ settings() {
 	on web theirs.network
 	on lost gone.network
 	before=$(settings foreign0)
-	start_supervise
+	start_supervise --log-level info
 	wait_for ready web
 	pings web 10.63.0.1
+	# Our port is taken away, and then itself: seen, told and mended, though no network is ours.
+	host=$(ip -j link | jq -r '.[] | select(.ifalias // "" | endswith(":web:0")) | .ifname')
+	ip link set "$host" nomaster
+	told "web: its link $host is on no bridge"
+	wait_until 10 pings web 10.63.0.1 1
+	ip link del "$host"
+	told "web: somebody deleted its link $host: it is attached again"
+	wait_until 10 pings web 10.63.0.1 1
 	run berth start lost
 	has 'there is no bridge missing0'
 	run nft list tables
@@ -213,9 +223,12 @@ settings() {
 
 @test "macvlan: on the parent's network, stable, private, gone with its container" {
 	need_link macvlan
-	ip link add plant0 type veth peer name plant1
-	ip addr add 10.71.0.1/24 dev plant1
-	ip link set plant1 up
+	cable() {
+		ip link add plant0 type veth peer name plant1
+		ip addr add 10.71.0.1/24 dev plant1
+		ip link set plant1 up
+	}
+	cable
 	network plant Driver=macvlan Options=parent=plant0 Subnet=10.71.0.0/24 IPRange=10.71.0.64/27
 	on a plant.network
 	on b plant.network:ip=10.71.0.200
@@ -239,6 +252,31 @@ settings() {
 	wait_for ready b
 	run pings a 10.71.0.200 1
 	[ "$status" -ne 0 ]
+	address=$(address a)
+	# Taken away inside, it is missed by check, and back with the next reload.
+	inside a ip link del eth0
+	run -1 berth network check
+	has 'plant: a.container eth0 is missing in the container: berth reload'
+	pids="$(pid_of a) $(pid_of b)"
+	berth reload
+	wait_until 10 look a 'any(.[].addr_info[]?; .local == "'"${address%/*}"'")'
+	# The parent goes, and with it what stands on it; it comes back, also while nobody looks.
+	ip link del plant0
+	told 'network plant: plant0 is gone: its containers are attached again when it is back'
+	told 'a: cannot be attached again: attach eth0 to network plant: there is no link plant0'
+	told 'b: cannot be attached again'
+	cable
+	wait_until 10 pings b 10.71.0.1 1
+	pings a 10.71.0.1
+	run -0 berth network check
+	kill_supervise
+	ip link del plant0
+	: >"$BATS_TEST_TMPDIR/supervise.log"
+	start_supervise
+	told 'b: cannot be attached again'
+	cable
+	wait_until 10 pings b 10.71.0.1 1
+	[ "$pids" = "$(pid_of a) $(pid_of b)" ]
 	stop_supervise
 	run nft list tables
 	[ -z "$output" ]
