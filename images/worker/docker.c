@@ -10,21 +10,6 @@
 
 enum { LAYERS_MAX = 500 };
 
-static int json_load(const struct source *source, const char *name, json_t **ret, struct err *err)
-{
-	own_mem char *text = NULL;
-	struct blob blob = { .fd = -1 };
-	int r = source_find(source, name, &blob, err);
-
-	if (r < 0)
-		return r;
-	r = blob_load(&blob, &text, err);
-	fd_close(&blob.fd);
-	if (r == 0)
-		r = json_read(text, blob.size, ret, err);
-	return r < 0 ? err_wrap(err, "%s", name) : 0;
-}
-
 static int layer_add(
 	const struct source *source, const char *name, struct image *image, struct err *err)
 {
@@ -109,17 +94,13 @@ static int platform_check(const json_t *config, const struct platform *wanted, s
 static int config_take(const struct source *source, const char *name, const struct platform *wanted,
 	struct image *image, struct err *err)
 {
-	struct blob blob = { .fd = -1 };
 	json_t *config = NULL;
 	char *text = NULL;
-	int r = source_find(source, name, &blob, err);
+	uint64_t size;
+	int r = source_load(source, name, &text, &size, err);
 
-	if (r < 0)
-		return r;
-	r = blob_load(&blob, &text, err);
-	fd_close(&blob.fd);
 	if (r == 0)
-		r = image_config(image, text, blob.size, err);
+		r = image_config(image, text, size, err);
 	if (r == 0)
 		r = name_check(name, image, err);
 	if (r == 0)
@@ -160,7 +141,7 @@ int docker_open(const struct source *source, const struct image_wanted *wanted, 
 {
 	const json_t *entry = NULL;
 	json_t *manifest = NULL;
-	int r = json_load(source, "manifest.json", &manifest, err);
+	int r = source_json(source, "manifest.json", &manifest, err);
 
 	*ret = (struct image){ .n = 0 };
 	if (r < 0)
@@ -228,7 +209,7 @@ static int chain_follow(
 		r = layer_add(source, name, image, err);
 		(void)snprintf(name, sizeof name, "%s/json", id);
 		if (r == 0)
-			r = json_load(source, name, &json, err);
+			r = source_json(source, name, &json, err);
 		if (r < 0)
 			return r;
 		parent = json_text(json, "parent");
@@ -254,7 +235,7 @@ int docker_open_old(const struct source *source, const struct image_wanted *want
 {
 	json_t *repositories = NULL;
 	const char *top = NULL;
-	int r = json_load(source, "repositories", &repositories, err);
+	int r = source_json(source, "repositories", &repositories, err);
 
 	*ret = (struct image){ .n = 0 };
 	if (r < 0)

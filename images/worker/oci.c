@@ -70,6 +70,14 @@ static int descriptor_read(const json_t *json, struct descriptor *ret, struct er
 	return 0;
 }
 
+static int size_check(const struct descriptor *from, uint64_t size, struct err *err)
+{
+	if (size == from->size)
+		return 0;
+	return err_set(err, EINVAL, "%s has %llu bytes, and should have %llu", from->path,
+		(unsigned long long)size, (unsigned long long)from->size);
+}
+
 /* The blob, whose size is as the descriptor says. */
 static int blob_find(const struct source *source, const struct descriptor *from, struct blob *ret,
 	struct err *err)
@@ -78,12 +86,10 @@ static int blob_find(const struct source *source, const struct descriptor *from,
 
 	if (r < 0)
 		return r;
-	if (ret->size == from->size)
-		return 0;
-	(void)err_set(err, EINVAL, "%s has %llu bytes, and should have %llu", from->path,
-		(unsigned long long)ret->size, (unsigned long long)from->size);
-	fd_close(&ret->fd);
-	return -EINVAL;
+	r = size_check(from, ret->size, err);
+	if (r < 0)
+		fd_close(&ret->fd);
+	return r;
 }
 
 /* The blob's bytes, whose digest is as the descriptor says. */
@@ -93,15 +99,13 @@ static int text_load(
 	uint8_t digest[SHA256_DIGEST_SIZE];
 	own_mem char *text = NULL;
 	struct sha256_ctx sha;
-	struct blob blob = { .fd = -1 };
-	int r = blob_find(source, from, &blob, err);
+	uint64_t size;
+	int r = source_load(source, from->path, &text, &size, err);
 
+	if (r == 0)
+		r = size_check(from, size, err);
 	if (r < 0)
 		return r;
-	r = blob_load(&blob, &text, err);
-	fd_close(&blob.fd);
-	if (r < 0)
-		return err_wrap(err, "%s", from->path);
 	sha256_init(&sha);
 	sha256_update(&sha, from->size, (const uint8_t *)text);
 	sha256_digest(&sha, sizeof digest, digest);
@@ -412,21 +416,13 @@ static int manifest_open(const struct source *source, const struct descriptor *c
 
 static int index_load(const struct source *source, json_t **ret, struct err *err)
 {
-	own_mem char *text = NULL;
-	struct blob blob = { .fd = -1 };
-	int r = source_find(source, "index.json", &blob, err);
+	int r = source_json(source, "index.json", ret, err);
 
 	if (r < 0)
 		return r;
-	r = blob_load(&blob, &text, err);
-	fd_close(&blob.fd);
-	if (r == 0)
-		r = json_read(text, blob.size, ret, err);
-	if (r == 0) {
-		r = document_check(*ret, NULL, err);
-		if (r < 0)
-			json_decref(*ret);
-	}
+	r = document_check(*ret, NULL, err);
+	if (r < 0)
+		json_decref(*ret);
 	return r < 0 ? err_wrap(err, "index.json") : 0;
 }
 

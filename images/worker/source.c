@@ -12,7 +12,6 @@
 
 #include "images/worker/apply.h"
 #include "images/worker/digest.h"
-#include "images/worker/json.h"
 #include "images/worker/stream.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
@@ -62,7 +61,7 @@ int source_find(const struct source *source, const char *name, struct blob *ret,
 	return ret->fd < 0 ? err_sys(err, errno, "open it") : 0;
 }
 
-int blob_load(const struct blob *blob, char **ret, struct err *err)
+static int blob_load(const struct blob *blob, char **ret, struct err *err)
 {
 	own_mem char *text = NULL;
 	size_t used = 0;
@@ -87,6 +86,34 @@ int blob_load(const struct blob *blob, char **ret, struct err *err)
 	text[used] = '\0';
 	*ret = ptr_take(&text);
 	return 0;
+}
+
+int source_load(const struct source *source, const char *name, char **ret, uint64_t *ret_size,
+	struct err *err)
+{
+	struct blob blob = { .fd = -1 };
+	int r = source_find(source, name, &blob, err);
+
+	if (r < 0)
+		return r;
+	r = blob_load(&blob, ret, err);
+	fd_close(&blob.fd);
+	if (r < 0)
+		return err_wrap(err, "%.200s", name);
+	*ret_size = blob.size;
+	return 0;
+}
+
+int source_json(const struct source *source, const char *name, json_t **ret, struct err *err)
+{
+	own_mem char *text = NULL;
+	uint64_t size;
+	int r = source_load(source, name, &text, &size, err);
+
+	if (r < 0)
+		return r;
+	r = json_read(text, size, ret, err);
+	return r < 0 ? err_wrap(err, "%.200s", name) : 0;
 }
 
 /* ---- copies ------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "images/worker/blob.h"
+#include "images/worker/json.h"
 #include "images/worker/members.h"
 #include "supervisor/base/err.h"
 
@@ -48,7 +49,14 @@ bool source_has(const struct source *source, const char *name);
  */
 int source_find(const struct source *source, const char *name, struct blob *ret, struct err *err);
 
-/* blob_load - a small blob as it is; the text is the caller's to free. -EFBIG above JSON_SIZE_MAX. */
-int blob_load(const struct blob *blob, char **ret, struct err *err);
+/*
+ * source_load - a small file as it is; source_json - the same as JSON (json_read)
+ *
+ * Gives: the text, with a NUL behind it, or the document: the caller's. Fails: -ENOENT; -EFBIG above
+ *        JSON_SIZE_MAX; with the name in its words.
+ */
+int source_load(const struct source *source, const char *name, char **ret, uint64_t *ret_size,
+	struct err *err);
+int source_json(const struct source *source, const char *name, json_t **ret, struct err *err);
 
 #endif
