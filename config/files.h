@@ -34,8 +34,6 @@ struct file_index {
 
 /* The kind a file name's ending says, and the length of the stem; -1: not a unit's. */
 int unit_kind_of(const char *name, size_t *ret_stem);
-/* ".container" without the dot, for each kind. */
-const char *unit_kind_suffix(enum unit_kind kind);
 
 /*
  * files_scan - walk the search path, or `config_dir` alone

@@ -16,6 +16,8 @@ enum unit_kind {
 	UNIT_IMAGE,
 	UNIT_PROXY, /* no file: it publishes the ports of a container with PublishMode=proxy */
 };
+/* "container": what the names of its units end in. */
+const char *unit_kind_suffix(enum unit_kind kind);
 
 enum service_type { TYPE_SIMPLE, TYPE_EXEC, TYPE_ONESHOT, TYPE_NOTIFY };
 enum restart_policy {

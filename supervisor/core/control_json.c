@@ -11,17 +11,6 @@
 #include "supervisor/base/str.h"
 #include "supervisor/core/json_put.h"
 
-static const char *const kind_names[] = {
-	[UNIT_CONTAINER] = "container",
-	[UNIT_SERVICE] = "service",
-	[UNIT_NETWORK] = "network",
-	[UNIT_VOLUME] = "volume",
-	[UNIT_TARGET] = "target",
-	[UNIT_MOUNT] = "mount",
-	[UNIT_IMAGE] = "image",
-	[UNIT_PROXY] = "proxy",
-};
-
 static json_t *list_json(const struct strv *list)
 {
 	json_t *array = json_array();
@@ -242,7 +231,7 @@ json_t *control_unit_json(const struct service *service, bool full)
 	service_info(service, &info);
 	json_put_text(o, "name", unit->spec ? unit->spec->name : unit->stem);
 	json_put_text(o, "unit", unit->id);
-	json_put_text(o, "kind", kind_names[unit->kind]);
+	json_put_text(o, "kind", unit_kind_suffix(unit->kind));
 	json_put_text(o, "description", unit->description);
 	json_put_text(o, "file", unit->file);
 	add_state(o, &info);
