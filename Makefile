@@ -143,7 +143,7 @@ $(O)/berth-fetch: $(fetch_obj)
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -pthread -o $@ $^ $(fetch_libs)
 
 # What RunInit= puts into a container: static, without a C library, embedded in berth.
-$(O)/berth-init: $(init_src) $(wildcard supervisor/init/*.h)
+$(O)/berth-init: $(init_src) $(wildcard supervisor/init/*.h) supervisor/base/syscall_data.h
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE -Os $(WARN) $(WERROR) -I. -nostdlib -static -ffreestanding -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -fno-pie -Wl,--build-id=none,-z,noexecstack -s \

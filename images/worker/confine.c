@@ -1,15 +1,12 @@
 #include "images/worker/confine.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,6 +16,7 @@
 
 #include "supervisor/base/own.h"
 #include "supervisor/base/priority.h"
+#include "supervisor/base/syscall_data.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
@@ -198,23 +196,6 @@ static const int calls[] = {
 
 enum { NCALLS = sizeof calls / sizeof calls[0], PROGRAM_MAX = NCALLS + 24 };
 
-#if defined(__x86_64__)
-enum { ARCH = AUDIT_ARCH_X86_64 };
-#elif defined(__aarch64__)
-enum { ARCH = AUDIT_ARCH_AARCH64 };
-#elif defined(__arm__)
-enum { ARCH = AUDIT_ARCH_ARM };
-#elif defined(__riscv) && __riscv_xlen == 64
-enum { ARCH = AUDIT_ARCH_RISCV64 };
-#else
-enum { ARCH = 0 };
-#endif
-
-#define CALL_FIELD(field) ((unsigned)offsetof(struct seccomp_data, field))
-/* The low half of an argument: flags have no more. */
-#define LOW_HALF (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0)
-#define ARG(i)   (CALL_FIELD(args) + 8 * (i) + LOW_HALF)
-
 struct program {
 	struct sock_filter code[PROGRAM_MAX];
 	unsigned short n;
@@ -229,7 +210,7 @@ static void put(struct program *to, unsigned short code, uint8_t yes, uint8_t no
 static void put_bits(struct program *to, int call, unsigned arg, uint32_t bits, bool wanted)
 {
 	put(to, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (uint32_t)call);
-	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, ARG(arg));
+	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, SYSCALL_ARG(arg));
 	put(to, BPF_JMP | BPF_JSET | BPF_K, !wanted, wanted, bits);
 	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
 	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
@@ -237,10 +218,10 @@ static void put_bits(struct program *to, int call, unsigned arg, uint32_t bits, 
 
 static void program_make(struct program *to)
 {
-	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, CALL_FIELD(arch));
-	put(to, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (uint32_t)ARCH);
+	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, SYSCALL_FIELD(arch));
+	put(to, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (uint32_t)SYSCALL_ARCH);
 	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
-	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, CALL_FIELD(nr));
+	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, SYSCALL_FIELD(nr));
 	/* Threads, of which its flags tell; those of clone3 cannot be looked at: the library then
 	 * takes clone. */
 	put_bits(to, SYS_clone, 0, CLONE_THREAD, true);
@@ -264,7 +245,7 @@ static int calls_limit(struct err *err)
 	struct program program = { .n = 0 };
 	struct sock_fprog load;
 
-	if (ARCH == 0)
+	if (SYSCALL_ARCH == 0)
 		return 0;
 	program_make(&program);
 	load = (struct sock_fprog){ .len = program.n, .filter = program.code };

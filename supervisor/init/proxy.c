@@ -18,17 +18,15 @@
  */
 #include "supervisor/init/proxy.h"
 
-#include <linux/audit.h>
 #include <linux/errno.h>
 #include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "supervisor/base/syscall_data.h"
 #include "supervisor/init/flow.h"
 #include "supervisor/init/kernel.h"
 
@@ -589,17 +587,7 @@ static void flows_expire(void)
 
 /* ---- walls --------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-enum { ARCH = AUDIT_ARCH_X86_64 };
-#elif defined(__aarch64__)
-enum { ARCH = AUDIT_ARCH_AARCH64 };
-#elif defined(__arm__)
-enum { ARCH = AUDIT_ARCH_ARM };
-#elif defined(__riscv)
-enum { ARCH = AUDIT_ARCH_RISCV64 };
-#endif
-
-#define CALL_FIELD(field) ((unsigned)offsetof(struct seccomp_data, field))
+_Static_assert(SYSCALL_ARCH, "the filter would end us at the first call");
 
 /* All that is called from here on; anything else is the end. Of sockets it makes those of IP alone. */
 static void calls_limit(void)
@@ -610,15 +598,14 @@ static void calls_limit(void)
 		__NR_write, __NR_exit_group };
 	enum { NCALLS = sizeof calls / sizeof calls[0], HEAD = 4, TAIL = 7 };
 	struct sock_filter code[HEAD + NCALLS + TAIL] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, CALL_FIELD(arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)ARCH, 1, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SYSCALL_FIELD(arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)SYSCALL_ARCH, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, CALL_FIELD(nr)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SYSCALL_FIELD(nr)),
 	};
 	const struct sock_filter tail[TAIL] = {
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			CALL_FIELD(args) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SYSCALL_ARG(0)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
