@@ -77,8 +77,9 @@ lib_src     := $(base_src) $(leaf_src) $(config_src) $(runtime_src) $(core_src)
 lib_obj     := $(lib_src:%.c=$(O)/%.o)
 cmd_obj     := $(cmd_src:%.c=$(O)/%.o)
 worker_obj  := $(worker_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/bundle.o \
-	       $(O)/images/platform.o
-fetch_obj   := $(fetch_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/platform.o $(O)/images/reference.o
+	       $(O)/images/jail.o $(O)/images/platform.o
+fetch_obj   := $(fetch_src:%.c=$(O)/%.o) $(base_src:%.c=$(O)/%.o) $(O)/images/jail.o \
+	       $(O)/images/platform.o $(O)/images/reference.o
 test_bin    := $(unit_tests:tests/unit/%.c=$(O)/tests/%)
 init_src    := $(wildcard supervisor/init/*.c)
 init_blob   := $(if $(wildcard supervisor/init/init.c),$(O)/gen/init_blob.o)

@@ -1,15 +1,20 @@
 #include "images/fetch/confine.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "images/jail.h"
 #include "supervisor/base/own.h"
 
 #define MEMORY_MAX (512UL << 20)
@@ -93,13 +98,177 @@ static int landlock(int dir, struct err *err)
 	return 0;
 }
 
+/* What is missing on a machine, or in its C library, is left out. No socket is bound or listens; ioctl is
+ * not needed: what asks for it does without. */
+static const int calls[] = {
+	SYS_read,
+	SYS_readv,
+	SYS_pread64,
+	SYS_write,
+	SYS_writev,
+	SYS_pwrite64,
+	SYS_lseek,
+	SYS_close,
+	SYS_openat,
+	SYS_dup,
+	SYS_fcntl,
+	SYS_fstat,
+	SYS_statx,
+	SYS_fstatfs,
+	SYS_getdents64,
+	SYS_readlinkat,
+	SYS_faccessat,
+	SYS_ftruncate,
+	SYS_fsync,
+	SYS_fdatasync,
+	SYS_fchmod,
+	SYS_unlinkat,
+	SYS_renameat2,
+	SYS_connect,
+	SYS_getpeername,
+	SYS_getsockname,
+	SYS_getsockopt,
+	SYS_setsockopt,
+	SYS_sendto,
+	SYS_sendmsg,
+	SYS_sendmmsg,
+	SYS_recvfrom,
+	SYS_recvmsg,
+	SYS_shutdown,
+	SYS_socketpair,
+	SYS_pipe2,
+	SYS_eventfd2,
+	SYS_ppoll,
+	SYS_pselect6,
+	SYS_epoll_create1,
+	SYS_epoll_ctl,
+	SYS_epoll_pwait,
+	SYS_brk,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_futex,
+	SYS_set_robust_list,
+	SYS_rseq,
+	SYS_gettid,
+	SYS_getpid,
+	SYS_getuid,
+	SYS_geteuid,
+	SYS_getgid,
+	SYS_getegid,
+	SYS_tgkill,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+	SYS_rt_sigaction,
+	SYS_restart_syscall,
+	SYS_sched_yield,
+	SYS_sched_getaffinity,
+	SYS_clock_gettime,
+	SYS_clock_nanosleep,
+	SYS_nanosleep,
+	SYS_gettimeofday,
+	SYS_getrandom,
+	SYS_prlimit64,
+	SYS_sysinfo,
+	SYS_uname,
+	SYS_exit,
+	SYS_exit_group,
+#ifdef SYS_poll
+	SYS_poll,
+	SYS_select,
+	SYS_epoll_wait,
+	SYS_pipe,
+	SYS_stat,
+	SYS_lstat,
+	SYS_access,
+	SYS_open,
+	SYS_readlink,
+#endif
+#ifdef SYS_time
+	SYS_time,
+#endif
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_renameat
+	SYS_renameat,
+#endif
+#ifdef SYS_faccessat2
+	SYS_faccessat2,
+#endif
+#ifdef SYS_fstat64
+	SYS__newselect,
+	SYS_fstat64,
+	SYS_fstatat64,
+	SYS_ftruncate64,
+	SYS_fcntl64,
+	SYS_fstatfs64,
+	SYS__llseek,
+	SYS_send,
+	SYS_recv,
+#endif
+#ifdef SYS_futex_time64
+	SYS_futex_time64,
+	SYS_clock_gettime64,
+	SYS_clock_nanosleep_time64,
+	SYS_ppoll_time64,
+	SYS_pselect6_time64,
+	SYS_recvmmsg_time64,
+#endif
+#ifdef SYS_ugetrlimit
+	SYS_ugetrlimit,
+#endif
+};
+
+/* To the registry, and to those on this machine who know names (resolved, avahi, nscd). */
+static const uint32_t families[] = { AF_UNIX, AF_INET, AF_INET6 };
+
+/* Nothing can be loaded later. The C library knows files and DNS by itself; of other ways to find a
+ * host, which nsswitch.conf(5) names, it has modules. */
+static void resolvers_load(void)
+{
+	FILE *file = fopen("/etc/nsswitch.conf", "re");
+	char line[512];
+	char name[64];
+	char *rest;
+
+	while (file && fgets(line, sizeof line, file)) {
+		if (strncmp(line, "hosts:", 6) != 0)
+			continue;
+		rest = line + 6;
+		for (const char *word; (word = strsep(&rest, " \t\n"));) {
+			size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+			if (n == 0 || word[n] || strcmp(word, "files") == 0 ||
+				strcmp(word, "dns") == 0 ||
+				(size_t)snprintf(name, sizeof name, "libnss_%s.so.2", word) >=
+					sizeof name)
+				continue;
+			(void)dlopen(name, RTLD_NOW);
+		}
+	}
+	if (file)
+		(void)fclose(file);
+}
+
 int confine(int dir, struct err *err)
 {
-	int r = user_change(err);
+	const struct jail_calls left = { .any = calls,
+		.nany = sizeof calls / sizeof calls[0],
+		.families = families,
+		.nfamilies = sizeof families / sizeof families[0] };
+	int r;
 
+	resolvers_load();
+	r = user_change(err);
 	if (r == 0)
 		r = capabilities_drop(err);
 	if (r == 0)
 		r = limit(err);
-	return r < 0 || SANITIZED ? r : landlock(dir, err);
+	if (r == 0)
+		jail_file_size(dir);
+	if (r < 0 || SANITIZED)
+		return r;
+	r = landlock(dir, err);
+	return r < 0 ? r : jail_calls(&left, err);
 }

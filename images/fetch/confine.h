@@ -10,10 +10,12 @@
 enum { CONFINE_UID = 65534 };
 
 /*
- * confine - no user of this machine, no capability, no new privilege, no core dump, a limit to memory
+ * confine - no user of this machine, no capability, no new privilege, no core dump, limits to memory and
+ *           to the size of a file, no system calls but those of a client
  *
  * Where the kernel has Landlock, files are made and changed only below `dir`, and none is executed.
- * What is open stays open. Needs: no other thread. Fails: with words, never without effect.
+ * What is open stays open; nothing is loaded any more. Needs: no other thread. Fails: with words, never
+ * without effect.
  */
 int confine(int dir, struct err *err);
 

@@ -2,21 +2,16 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
 #include <malloc.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "images/jail.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/priority.h"
-#include "supervisor/base/syscall_data.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
@@ -119,8 +114,6 @@ static const int calls[] = {
 	SYS_syncfs,
 	SYS_fsync,
 	SYS_fdatasync,
-	SYS_fsync,
-	SYS_fdatasync,
 	SYS_mkdirat,
 	SYS_mknodat,
 	SYS_symlinkat,
@@ -194,64 +187,11 @@ static const int calls[] = {
 #endif
 };
 
-enum { NCALLS = sizeof calls / sizeof calls[0], PROGRAM_MAX = NCALLS + 24 };
-
-struct program {
-	struct sock_filter code[PROGRAM_MAX];
-	unsigned short n;
-};
-
-static void put(struct program *to, unsigned short code, uint8_t yes, uint8_t no, uint32_t k)
-{
-	to->code[to->n++] = (struct sock_filter){ .code = code, .jt = yes, .jf = no, .k = k };
-}
-
-/* Allow the call when none, or one, of the bits is set in its argument; else EPERM. */
-static void put_bits(struct program *to, int call, unsigned arg, uint32_t bits, bool wanted)
-{
-	put(to, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (uint32_t)call);
-	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, SYSCALL_ARG(arg));
-	put(to, BPF_JMP | BPF_JSET | BPF_K, !wanted, wanted, bits);
-	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
-}
-
-static void program_make(struct program *to)
-{
-	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, SYSCALL_FIELD(arch));
-	put(to, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (uint32_t)SYSCALL_ARCH);
-	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
-	put(to, BPF_LD | BPF_W | BPF_ABS, 0, 0, SYSCALL_FIELD(nr));
-	/* Threads, of which its flags tell; those of clone3 cannot be looked at: the library then
-	 * takes clone. */
-	put_bits(to, SYS_clone, 0, CLONE_THREAD, true);
-	put(to, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_clone3);
-	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
-#ifdef SYS_mmap
-	put_bits(to, SYS_mmap, 2, PROT_EXEC, false);
-#else
-	put_bits(to, SYS_mmap2, 2, PROT_EXEC, false);
-#endif
-	put_bits(to, SYS_mprotect, 2, PROT_EXEC, false);
-	for (int i = 0; i < NCALLS; i++) {
-		put(to, BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)(NCALLS - i), 0, (uint32_t)calls[i]);
-	}
-	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EPERM);
-	put(to, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-}
-
 static int calls_limit(struct err *err)
 {
-	struct program program = { .n = 0 };
-	struct sock_fprog load;
+	const struct jail_calls left = { .any = calls, .nany = sizeof calls / sizeof calls[0] };
 
-	if (SYSCALL_ARCH == 0)
-		return 0;
-	program_make(&program);
-	load = (struct sock_fprog){ .len = program.n, .filter = program.code };
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &load) < 0 && errno != EINVAL)
-		return err_sys(err, errno, "seccomp");
-	return 0;
+	return jail_calls(&left, err);
 }
 
 /* ---- limits ------------------------------------------------------------------------------------- */
@@ -260,19 +200,6 @@ static void priority_lower(void)
 {
 	(void)setpriority(PRIO_PROCESS, 0, 10);
 	priority_disk_idle();
-}
-
-/* One file is at most as large as what is free. */
-static void file_size_limit(int dir)
-{
-	struct statvfs fs;
-	struct rlimit size;
-
-	if (dir < 0 || fstatvfs(dir, &fs) < 0 || !fs.f_blocks)
-		return;
-	size.rlim_cur = size.rlim_max = (rlim_t)fs.f_bavail * fs.f_frsize;
-	(void)signal(SIGXFSZ, SIG_IGN);
-	(void)setrlimit(RLIMIT_FSIZE, &size);
 }
 
 static int limits_set(const struct confinement *how, struct err *err)
@@ -294,7 +221,7 @@ static int limits_set(const struct confinement *how, struct err *err)
 	if (!SANITIZED && setrlimit(RLIMIT_DATA, &memory) < 0)
 		return err_sys(err, errno, "limit the memory");
 	if (how->files)
-		file_size_limit(how->write);
+		jail_file_size(how->write);
 	if (how->background)
 		priority_lower();
 	return 0;

@@ -59,7 +59,7 @@ void image_cgroup_make(struct image_cgroup *ret, const struct store *store)
 	ret->fd = fd < 0 ? 0 : fd;
 }
 
-bool image_cgroup_end(struct image_cgroup *cgroup)
+int image_cgroup_end(struct image_cgroup *cgroup, int r, struct err *err)
 {
 	struct cgroup_usage usage = { 0 };
 
@@ -70,5 +70,10 @@ bool image_cgroup_end(struct image_cgroup *cgroup)
 	}
 	cgroup->fd = 0;
 	cgroup_tree_done(&cgroup->tree);
-	return usage.oom_kills > 0;
+	if (r < 0 && usage.oom_kills > 0)
+		return err_set(err, ENOMEM,
+			"it takes more memory than %s; nothing of it stays: raise ImageMemory= in "
+			"berth.conf if it is to be trusted",
+			show_bytes(cgroup->memory).text);
+	return r;
 }

@@ -1,4 +1,5 @@
-/* The cgroup of an import: where a supervisor has a tree, its worker has a leaf with limits there. */
+/* The cgroup of an import or a pull: where a supervisor has a tree, who works on it has a leaf with limits
+ * there. */
 #ifndef BERTH_CMD_IMAGE_CGROUP_H
 #define BERTH_CMD_IMAGE_CGROUP_H
 
@@ -21,7 +22,8 @@ struct image_cgroup {
  */
 void image_cgroup_make(struct image_cgroup *ret, const struct store *store);
 
-/* Its worker has ended: the leaf goes. True: it took more memory than it may, and was killed for it. */
-bool image_cgroup_end(struct image_cgroup *cgroup);
+/* Its worker has ended, with `r`, and the leaf goes. Gives `r`; -ENOMEM with words where it failed because
+ * it took more memory than it may. */
+int image_cgroup_end(struct image_cgroup *cgroup, int r, struct err *err);
 
 #endif

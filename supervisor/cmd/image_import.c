@@ -127,11 +127,7 @@ static int worker_run(struct taking *t, const char *tmp, struct err *err)
 	image_cgroup_make(&cgroup, t->store);
 	work.cgroup = cgroup.fd;
 	r = work_run(&work, err);
-	if (image_cgroup_end(&cgroup) && r < 0)
-		return err_set(err, ENOMEM,
-			"it takes more memory than %s; nothing of it stays: raise ImageMemory= in "
-			"berth.conf if it is to be trusted",
-			show_bytes(cgroup.memory).text);
+	r = image_cgroup_end(&cgroup, r, err);
 	if (r == -EINVAL && str_ends(err->text, strerror(ENOSPC)))
 		return err_set(err, ENOSPC,
 			"%.300s; nothing of it stays: remove images (berth image ls, rm, gc), or "

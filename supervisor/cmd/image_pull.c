@@ -20,6 +20,7 @@
 #include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/image.h"
+#include "supervisor/cmd/image_cgroup.h"
 #include "supervisor/cmd/progress.h"
 #include "supervisor/cmd/show.h"
 
@@ -96,6 +97,7 @@ static int fetch(struct pull *p, struct err *err)
 		.may_go_on = room_left,
 		.context = p };
 	char have[sizeof "sha256:" + STORE_ID_SIZE];
+	struct image_cgroup cgroup;
 	size_t n = 0;
 	int r;
 
@@ -117,7 +119,9 @@ static int fetch(struct pull *p, struct err *err)
 	work.words[n++] = p->ref;
 	work.words[n] = p->dir;
 	progress_begin(&p->progress, p->source.title, p->source.json);
-	r = work_run(&work, err);
+	image_cgroup_make(&cgroup, &p->store);
+	work.cgroup = cgroup.fd;
+	r = image_cgroup_end(&cgroup, work_run(&work, err), err);
 	progress_end(&p->progress);
 	return r;
 }

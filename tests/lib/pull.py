@@ -814,6 +814,7 @@ def nothing_is_kept_of_root(p):
     server.auth = "basic"
     p.good(server.put(image), image, "--authfile", auth_file(p, server))
     assert seen["NoNewPrivs"].strip() == "1", seen
+    assert seen["Seccomp"].strip() == "2", seen
     for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
         assert int(seen[kind], 16) == 0, seen
     if ROOT:

@@ -210,6 +210,10 @@ asked_for_blobs() { grep -q /blobs/ "$BATS_TEST_TMPDIR/requests"; }
 	run berth why web
 	has box.image
 	ps_answers_at_once
+	# Who speaks with the network is held to a cgroup with limits, and to the calls of a client.
+	fetcher=$(pgrep -x berth-fetch)
+	grep -qE '^0::.*/workers/import-[0-9]+$' "/proc/$fetcher/cgroup"
+	grep -q '^Seccomp:.2$' "/proc/$fetcher/status"
 	rm "$BATS_TEST_TMPDIR/hold"
 	wait_for ready web 20
 	wait_for 'done' box.image
