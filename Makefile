@@ -179,8 +179,11 @@ $(fuzz_obj): $(O)/tests/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(berth_cflags) $(worker_cflags) -DLLVMFuzzerTestOneInput=fuzz_$* -MMD -MP -c $< -o $@
 
+# Of berth-fetch what reads, which needs no libcurl.
+fetch_part := $(patsubst %,images/fetch/%.c,challenge credentials layout manifest reference reply)
+
 $(O)/tests/test_fuzz_corpus: $(O)/tests/unit/test_fuzz_corpus.o $(fuzz_obj) $(O)/libberth.a \
-		$(patsubst %.c,$(O)/%.o,$(filter-out images/worker/main.c,$(worker_src)))
+		$(fetch_part:%.c=$(O)/%.o) $(patsubst %.c,$(O)/%.o,$(filter-out images/worker/main.c,$(worker_src)))
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $(filter %.o,$^) $(O)/libberth.a $(berth_libs) $(worker_libs) \
 		$(shell $(PKG_CONFIG) --libs cmocka)
 
@@ -241,6 +244,8 @@ build/fuzz/%: tests/fuzz/%.c $(base_src) $(leaf_src) $(config_src)
 worker_part := $(filter-out images/worker/main.c,$(worker_src))
 build/fuzz/fuzz_layer build/fuzz/fuzz_import: $(worker_part)
 build/fuzz/fuzz_layer build/fuzz/fuzz_import: berth_libs += $(worker_libs)
+build/fuzz/fuzz_auth build/fuzz/fuzz_manifest build/fuzz/fuzz_reply: $(fetch_part)
+build/fuzz/fuzz_auth build/fuzz/fuzz_manifest build/fuzz/fuzz_reply: berth_libs += $(worker_libs)
 build/fuzz/fuzz_modules: supervisor/core/modules.c
 build/fuzz/fuzz_passwd: supervisor/runtime/users.c
 build/fuzz/fuzz_varlink: FUZZ_FLAGS += -DBERTH_VERSION='"$(VERSION)"'

@@ -15,10 +15,23 @@ enum { AUTH_FILE_MAX = 1024 * 1024 };
 
 /* ---- the files ---------------------------------------------------------------------------------- */
 
+json_t *auth_file_parse(const char *text, size_t n, const char *path, struct err *err)
+{
+	json_error_t where;
+	json_t *json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
+
+	if (json_is_object(json))
+		return json;
+	/* jansson's own words may quote what is in the file. */
+	json_decref(json);
+	(void)err_set(err, EINVAL, "the auth file %s: line %d: not a JSON object", path,
+		where.line > 0 ? where.line : 1);
+	return NULL;
+}
+
 static int file_add(struct auth_files *files, const char *path, bool wanted, struct err *err)
 {
 	own_mem char *text = path ? malloc(AUTH_FILE_MAX) : NULL;
-	json_error_t where;
 	json_t *json;
 	ssize_t n;
 
@@ -29,14 +42,10 @@ static int file_add(struct auth_files *files, const char *path, bool wanted, str
 		return 0;
 	if (n < 0)
 		return err_sys(err, (int)-n, "read the auth file %s", path);
-	json = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &where);
+	json = auth_file_parse(text, (size_t)n, path, err);
 	explicit_bzero(text, (size_t)n);
-	/* jansson's own words may quote what is in the file. */
-	if (!json_is_object(json)) {
-		json_decref(json);
-		return err_set(err, EINVAL, "the auth file %s: line %d: not a JSON object", path,
-			where.line > 0 ? where.line : 1);
-	}
+	if (!json)
+		return -EINVAL;
 	files->v[files->n].path = path;
 	files->v[files->n++].json = json;
 	return 0;

@@ -33,6 +33,8 @@ struct credentials {
  * Fails: with words, when one cannot be read.
  */
 int auth_files_read(struct arena *arena, const char *path, struct auth_files *ret, struct err *err);
+/* The text of one; NULL, with words that quote nothing of it: it is none. */
+json_t *auth_file_parse(const char *text, size_t n, const char *path, struct err *err);
 void auth_files_done(struct auth_files *files);
 
 /*

@@ -1,14 +1,13 @@
 #include "images/fetch/http.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "supervisor/base/clock.h"
-#include "supervisor/base/num.h"
 #include "supervisor/base/str.h"
 
 enum {
@@ -18,79 +17,22 @@ enum {
 	BUFFER_SIZE = 256 * 1024,
 };
 
-/* ---- the answer's head -------------------------------------------------------------------------- */
+static_assert(sizeof(((struct reply *)NULL)->words) >= CURL_ERROR_SIZE, "libcurl writes so much");
 
-/* "bytes FIRST-LAST/WHOLE", "bytes * /WHOLE" (without the blank); what is not understood is -1. */
-static void range_read(const char *text, struct reply *reply)
-{
-	char *end;
-	long long value;
-
-	if (strncasecmp(text, "bytes ", 6) != 0)
-		return;
-	text += 6;
-	if (*text >= '0' && *text <= '9') {
-		value = strtoll(text, &end, 10);
-		reply->first = value;
-	}
-	text = strchr(text, '/');
-	if (text && text[1] >= '0' && text[1] <= '9') {
-		value = strtoll(text + 1, &end, 10);
-		reply->whole = value;
-	}
-}
-
-/* The value of a header "NAME: VALUE", if the line is one of that name. */
-static const char *value_of(const char *line, const char *name)
-{
-	size_t n = strlen(name);
-
-	if (strncasecmp(line, name, n) != 0 || line[n] != ':')
-		return NULL;
-	line += n + 1;
-	return line + strspn(line, " \t");
-}
+/* ---- asking ------------------------------------------------------------------------------------- */
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
 	struct reply *reply = arg;
-	char line[2048];
-	const char *value;
 
 	n *= size;
 	reply->head += n;
 	/* A number that it did not get tells libcurl to give up. */
 	if (reply->head > HTTP_HEAD_MAX)
 		return 0;
-	if (n >= sizeof line)
-		return n;
-	memcpy(line, data, n);
-	line[n] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	if (str_starts(line, "HTTP/")) {
-		/* After a redirection, or a "100 Continue": nothing of the former counts. */
-		*reply = (struct reply){
-			.length = -1, .first = -1, .whole = -1, .head = reply->head
-		};
-		value = strchr(line, ' ');
-		reply->status = value ? strtol(value, NULL, 10) : 0;
-	} else if ((value = value_of(line, "WWW-Authenticate"))) {
-		challenge_read(value, &reply->challenge);
-	} else if ((value = value_of(line, "Docker-Content-Digest"))) {
-		if (strlen(value) < sizeof reply->digest)
-			memcpy(reply->digest, value, strlen(value) + 1);
-	} else if ((value = value_of(line, "Content-Length"))) {
-		uint64_t length;
-
-		if (num_u64(value, &length) == 0 && length <= INT64_MAX)
-			reply->length = (int64_t)length;
-	} else if ((value = value_of(line, "Content-Range"))) {
-		range_read(value, reply);
-	}
+	reply_line(reply, data, n);
 	return n;
 }
-
-/* ---- asking ------------------------------------------------------------------------------------- */
 
 static struct curl_blob blob(const char *text)
 {
@@ -123,7 +65,7 @@ void http_begin(CURL *curl, const struct http *http, const struct certs *certs, 
 {
 	bool tls = str_starts(url, "https:");
 
-	*reply = (struct reply){ .length = -1, .first = -1, .whole = -1 };
+	*reply = reply_none(0);
 	curl_easy_reset(curl);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "berth/" BERTH_VERSION);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "images/fetch/certs.h"
-#include "images/fetch/challenge.h"
+#include "images/fetch/reply.h"
 #include "supervisor/base/err.h"
 
 enum { HTTP_HEAD_MAX = 64 * 1024, HTTP_REDIRECTS_MAX = 5 };
@@ -24,18 +24,6 @@ struct http {
 struct http_as {
 	const char *bearer;
 	const char *user, *password;
-};
-
-/* What the last answer said of itself. */
-struct reply {
-	long status;
-	char digest[80]; /* Docker-Content-Digest */
-	struct challenge challenge;
-	int64_t length;              /* Content-Length; -1 */
-	int64_t first;               /* Content-Range: the first byte of these; -1 */
-	int64_t whole;               /* Content-Range: the length of all; -1 */
-	size_t head;                 /* bytes of headers, of all answers on the way to this one */
-	char words[CURL_ERROR_SIZE]; /* libcurl's reason for a failure */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "images/fetch/reference.h"
 #include "supervisor/base/str.h"
 
 #define OCI    "application/vnd.oci.image."

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "images/fetch/layout.h"
-#include "images/fetch/registry.h"
+#include "images/fetch/reply.h"
 #include "images/platform.h"
 
 enum { MANIFEST_BLOBS_MAX = 1024 };

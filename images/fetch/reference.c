@@ -102,3 +102,20 @@ int reference_parse(struct arena *arena, const char *text, struct reference *ret
 	*ret = ref;
 	return 0;
 }
+
+int reference_mirror(struct arena *arena, const char *url, const char **ret_host,
+	const char **ret_base, struct err *err)
+{
+	size_t scheme = str_starts(url, "https://") ? 8 : str_starts(url, "http://") ? 7 : 0;
+	size_t host = strcspn(url + scheme, "/");
+	size_t n = strlen(url);
+
+	if (!scheme || !host || strpbrk(url, "@?# "))
+		return err_set(
+			err, EINVAL, "the mirror %s: write http[s]://HOST[:PORT][/PATH]", url);
+	while (n > scheme + host && url[n - 1] == '/')
+		n--;
+	*ret_host = arena_strndup(arena, url + scheme, host);
+	*ret_base = arena_strndup(arena, url, n);
+	return *ret_host && *ret_base ? 0 : err_sys(err, ENOMEM, "%s", url);
+}

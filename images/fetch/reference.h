@@ -22,6 +22,14 @@ struct reference {
  */
 int reference_parse(struct arena *arena, const char *text, struct reference *ret, struct err *err);
 
+/*
+ * reference_mirror - "http[s]://HOST[:PORT][/PATH]"
+ *
+ * Gives: HOST[:PORT], and the URL without slashes at its end. Fails: -EINVAL with words.
+ */
+int reference_mirror(struct arena *arena, const char *url, const char **ret_host,
+	const char **ret_base, struct err *err);
+
 /* digest_text_valid - "sha256:" and 64 of 0-9a-f: it becomes the name of a file. */
 int digest_text_valid(const char *text);
 

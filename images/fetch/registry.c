@@ -19,23 +19,6 @@ static const char accepted[] = "Accept: application/vnd.oci.image.index.v1+json,
 
 /* ---- whom --------------------------------------------------------------------------------------- */
 
-/* The host of a URL "http[s]://HOST[:PORT][/PATH]", and the URL without slashes at its end. */
-static int mirror_read(struct arena *arena, const char *url, struct source *ret, struct err *err)
-{
-	size_t scheme = str_starts(url, "https://") ? 8 : str_starts(url, "http://") ? 7 : 0;
-	size_t host = strcspn(url + scheme, "/");
-	size_t n = strlen(url);
-
-	if (!scheme || !host || strpbrk(url, "@?# "))
-		return err_set(
-			err, EINVAL, "the mirror %s: write http[s]://HOST[:PORT][/PATH]", url);
-	while (n > scheme + host && url[n - 1] == '/')
-		n--;
-	ret->host = arena_strndup(arena, url + scheme, host);
-	ret->base = arena_strndup(arena, url, n);
-	return ret->host && ret->base ? 0 : err_sys(err, ENOMEM, "%s", url);
-}
-
 /* `host` is how files name the source: docker.io is asked elsewhere than it is called. */
 static int source_read(struct arena *arena, const char *host, const struct reference *ref,
 	const struct registry_files *files, const struct auth_files *auth, struct source *source,
@@ -59,7 +42,7 @@ static int sources_read(struct arena *arena, const struct http *http, const stru
 	for (size_t i = 0; i < mirrors->n && r == 0; i++) {
 		struct source *source = &ret->sources[i];
 
-		r = mirror_read(arena, mirrors->v[i], source, err);
+		r = reference_mirror(arena, mirrors->v[i], &source->host, &source->base, err);
 		if (r == 0)
 			r = source_read(arena, source->host, ref, files, auth, source, err);
 	}

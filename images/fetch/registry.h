@@ -66,11 +66,6 @@ int registry_refused(const struct source *source, struct err *err);
 /* registry_plain - there is no https: is http to be tried? If so, the source has changed to it. */
 bool registry_plain(struct arena *arena, struct source *source, CURLcode code);
 
-struct body {
-	char *text; /* ends with a zero; free() */
-	size_t n;
-};
-
 /*
  * registry_manifest - a manifest or an index, by tag or digest
  *

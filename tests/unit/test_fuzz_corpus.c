@@ -14,20 +14,23 @@
 
 /* LLVMFuzzerTestOneInput of each tests/fuzz/fuzz_NAME.c. */
 typedef int fuzz_fn(const uint8_t *data, size_t n);
-extern fuzz_fn fuzz_bundle, fuzz_elf, fuzz_import, fuzz_ini, fuzz_layer, fuzz_modules, fuzz_passwd,
-	fuzz_store, fuzz_varlink;
+extern fuzz_fn fuzz_auth, fuzz_bundle, fuzz_elf, fuzz_import, fuzz_ini, fuzz_layer, fuzz_manifest,
+	fuzz_modules, fuzz_passwd, fuzz_reply, fuzz_store, fuzz_varlink;
 
 static const struct {
 	const char *name;
 	fuzz_fn *run;
 } fuzzers[] = {
+	{ "auth", fuzz_auth },
 	{ "bundle", fuzz_bundle },
 	{ "elf", fuzz_elf },
 	{ "import", fuzz_import },
 	{ "ini", fuzz_ini },
 	{ "layer", fuzz_layer },
+	{ "manifest", fuzz_manifest },
 	{ "modules", fuzz_modules },
 	{ "passwd", fuzz_passwd },
+	{ "reply", fuzz_reply },
 	{ "store", fuzz_store },
 	{ "varlink", fuzz_varlink },
 };

@@ -29,8 +29,8 @@ static bool refused(long r)
 static bool no_process_and_no_program(void)
 {
 	return refused(syscall(SYS_execve, "/bin/true", NULL, NULL)) &&
-	       refused(syscall(SYS_clone, 0, 0, 0, 0, 0)) &&
-	       syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS;
+	       refused(syscall(SYS_clone, 0, 0, 0, 0, 0)) && syscall(SYS_clone3, NULL, 0) == -1 &&
+	       errno == ENOSYS;
 }
 
 static bool no_code_of_data(void)
