@@ -18,7 +18,10 @@
 
 enum { PORTS_MAX = 4096, MEMBERS = 20 };
 
-static struct net_bridge bridge = { .name = "bench", .ifname = "br-bench" };
+static struct net_subnet subnet;
+static const struct net_bridge bridge = {
+	.name = "bench", .ifname = "br-bench", .subnets = &subnet, .nsubnets = 1
+};
 static const struct net_bridge *const bridges[] = { &bridge };
 
 static _Noreturn void die(const struct err *err)
@@ -37,11 +40,21 @@ static struct net_addr addr(const char *text)
 
 struct unit {
 	struct net_iface iface;
+	struct net_addr addr;
 	char host_ifname[16];
 	char alias[64];
 	char pin[64];
 	int fd;
 };
+
+/* After the gateway's. */
+static struct net_addr member_addr(unsigned number)
+{
+	struct net_addr ret = net_addr_nth(&subnet.net, number + 2);
+
+	ret.prefix = subnet.net.prefix;
+	return ret;
+}
 
 static void unit_init(struct unit *unit, unsigned number)
 {
@@ -57,8 +70,10 @@ static void unit_init(struct unit *unit, unsigned number)
 		.host_ifname = unit->host_ifname,
 		.alias = unit->alias,
 		.ifname = "eth0",
-		.addr4 = net_addr_nth(&bridge.subnet4, number + 2),
+		.addrs = &unit->addr,
+		.naddrs = 1,
 		.default_route = true };
+	unit->addr = member_addr(number);
 	net_mac(unit->alias, unit->iface.mac);
 	unit->fd = netns_ensure(unit->pin, &made, &err);
 	if (unit->fd < 0)
@@ -84,8 +99,8 @@ static int floor_attach(const struct unit *unit)
 	if (r < 0)
 		die(&err);
 	link_change(&in, eth0, "eth0", &inner);
-	addr_add(&in, eth0, &unit->iface.addr4, bridge.subnet4.prefix);
-	route_default(&in, eth0, &bridge.gateway4, false);
+	addr_add(&in, eth0, &unit->addr);
+	route_default(&in, eth0, &subnet.gateway, false);
 	return rtnl_commit(&in, &err);
 }
 
@@ -169,6 +184,7 @@ static void bench_rules(unsigned n, unsigned nports)
 {
 	static struct net_port ports[PORTS_MAX];
 	static struct net_iface ifaces[MEMBERS];
+	static struct net_addr addrs[MEMBERS];
 	static char names[MEMBERS][16];
 	static struct net_spec specs[MEMBERS];
 	static const struct net_spec *members[MEMBERS];
@@ -179,13 +195,15 @@ static void bench_rules(unsigned n, unsigned nports)
 		ports[i] = (struct net_port){ .protocol = 6,
 			.host_port = (uint16_t)(10000 + i),
 			.count = 1,
-			.addr = net_addr_nth(&bridge.subnet4, 2 + i % MEMBERS),
+			.addr = member_addr(i % MEMBERS),
 			.port = 80 };
 	for (unsigned i = 0; i < MEMBERS; i++) {
 		(void)snprintf(names[i], sizeof names[i], "b%u", i);
+		addrs[i] = member_addr(i);
 		ifaces[i] = (struct net_iface){ .bridge = &bridge,
 			.host_ifname = names[i],
-			.addr4 = net_addr_nth(&bridge.subnet4, 2 + i),
+			.addrs = &addrs[i],
+			.naddrs = 1,
 			.mac = { 2, 0, 0, 0, 0, (uint8_t)i } };
 		specs[i] = (struct net_spec){ .ifaces = &ifaces[i], .nifaces = 1 };
 		members[i] = &specs[i];
@@ -204,8 +222,8 @@ int main(int argc, char **argv)
 {
 	struct err err = { 0 };
 
-	bridge.subnet4 = addr("10.79.0.0/16");
-	bridge.gateway4 = addr("10.79.0.1");
+	subnet.net = addr("10.79.0.0/16");
+	subnet.gateway = addr("10.79.0.1/16");
 	if (net_bridge_ensure("bench", &bridge, &err) < 0)
 		die(&err);
 	if (argc == 3 && strcmp(argv[1], "attach") == 0)

@@ -75,8 +75,14 @@ static void reap(pid_t pid)
 
 /* ---- the three kinds --------------------------------------------------------------------------- */
 
-static struct net_bridge bridge = { .name = "bench", .ifname = "br-bench" };
-static struct net_iface iface = { .bridge = &bridge,
+static struct net_subnet subnet;
+static struct net_addr addr;
+static const struct net_bridge bridge = {
+	.name = "bench", .ifname = "br-bench", .subnets = &subnet, .nsubnets = 1
+};
+static const struct net_iface iface = { .bridge = &bridge,
+	.addrs = &addr,
+	.naddrs = 1,
 	.host_ifname = "bbenchbench0",
 	.alias = "berth:bench:bench:0",
 	.ifname = "eth0",
@@ -105,9 +111,9 @@ static struct container_spec make_spec(bool net)
 	};
 
 	if (net) {
-		(void)net_addr_parse("10.99.0.0/24", &bridge.subnet4);
-		(void)net_addr_parse("10.99.0.1/24", &bridge.gateway4);
-		(void)net_addr_parse("10.99.0.2/24", &iface.addr4);
+		(void)net_addr_parse("10.99.0.0/24", &subnet.net);
+		(void)net_addr_parse("10.99.0.1/24", &subnet.gateway);
+		(void)net_addr_parse("10.99.0.2/24", &addr);
 		spec.net = (struct net_spec){ .mode = NET_PRIVATE, .ifaces = &iface, .nifaces = 1 };
 	}
 	return spec;

@@ -22,7 +22,7 @@ static const struct {
 };
 
 static void address_read(struct build *b, const char *key, int family, const char *text,
-	struct origin at, struct net_addr *ret, struct origin *ret_at)
+	struct origin at, struct attachment *net)
 {
 	struct net_addr addr;
 
@@ -31,8 +31,7 @@ static void address_read(struct build *b, const char *key, int family, const cha
 			family == AF_INET ? 4 : 6);
 		return;
 	}
-	*ret = addr;
-	*ret_at = at;
+	BUILD_PUSH(b, net->fixed, net->nfixed, { addr, at });
 }
 
 /* "02:00:5e:10:00:01"; neither a group's address nor nobody's. */
@@ -82,11 +81,9 @@ static void attachment_options(struct build *b, const char *text, struct attachm
 
 	while ((word = build_field(b, &text, ','))) {
 		if (str_starts(word, "ip="))
-			address_read(
-				b, "Network", AF_INET, word + 3, net->at, &net->fixed4, &net->at4);
+			address_read(b, "Network", AF_INET, word + 3, net->at, net);
 		else if (str_starts(word, "ip6="))
-			address_read(
-				b, "Network", AF_INET6, word + 4, net->at, &net->fixed6, &net->at6);
+			address_read(b, "Network", AF_INET6, word + 4, net->at, net);
 		else if (str_starts(word, "alias="))
 			build_add(b, &net->aliases, word + 6);
 		else if (str_starts(word, "interface_name="))
@@ -223,9 +220,9 @@ static void network_fixed(struct build *b, struct part *part)
 		return;
 	}
 	if (DRAFT_SET(*ip))
-		address_read(b, "IP", AF_INET, ip->v, ip->at, &net->fixed4, &net->at4);
+		address_read(b, "IP", AF_INET, ip->v, ip->at, net);
 	if (DRAFT_SET(*ip6))
-		address_read(b, "IP6", AF_INET6, ip6->v, ip6->at, &net->fixed6, &net->at6);
+		address_read(b, "IP6", AF_INET6, ip6->v, ip6->at, net);
 }
 
 /* What arrives at a port of the host reaches only those networks that the host carries. */
@@ -267,128 +264,150 @@ void pass_attach(struct build *b, uint32_t unit)
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
-struct member {
-	struct attachment *net;
-};
-
-/* Everybody on one network, in one family: leases[i] is of members[i]. */
+/* Everybody on one network, in one of its subnets: leases[i] is of nets[i]. */
 struct roster {
+	const struct net_bridge *network;
+	const struct net_subnet *subnet;
+	struct attachment **nets;
 	struct net_lease *leases;
-	struct member *members;
-	size_t n, nmembers;
-	int family;
+	size_t n, nleases;
 };
 
 static void roster_fill(struct build *b, uint32_t network, struct roster *roster)
 {
-	bool v4 = roster->family == AF_INET;
-
 	for (uint32_t i = 0; i < b->set->nunits; i++)
 		for (size_t k = 0; k < b->parts[i].nnets; k++) {
 			struct attachment *net = &b->parts[i].nets[k];
 
 			if (net->network != network)
 				continue;
-			BUILD_PUSH(b, roster->leases, roster->n,
-				{ .unit = b->set->units[i].stem,
-					.fixed = v4 ? net->fixed4 : net->fixed6 });
-			BUILD_PUSH(b, roster->members, roster->nmembers, { net });
+			BUILD_PUSH(b, roster->nets, roster->n, net);
+			BUILD_PUSH(b, roster->leases, roster->nleases,
+				{ .unit = b->set->units[i].stem });
 		}
-}
-
-static struct origin fixed_at(const struct roster *roster, size_t i)
-{
-	return roster->family == AF_INET ? roster->members[i].net->at4
-					 : roster->members[i].net->at6;
 }
 
 static void macs_compare(struct build *b, const struct roster *roster, size_t i)
 {
-	const struct attachment *net = roster->members[i].net;
+	const struct attachment *net = roster->nets[i];
 
 	for (size_t k = 0; memcmp(net->mac, (uint8_t[6]){ 0 }, 6) != 0 && k < i; k++)
-		if (memcmp(net->mac, roster->members[k].net->mac, 6) == 0)
+		if (memcmp(net->mac, roster->nets[k]->mac, 6) == 0)
 			ERROR_AT(b, net->at, "Network: mac= is that of %s too: change one of them",
 				roster->leases[k].unit);
 }
 
-/* What the leaf would refuse without knowing the lines; such an address is taken away here. */
-static void roster_check(struct build *b, const struct net_bridge *bridge, struct roster *roster)
+static const char *key_of(const struct net_addr *addr)
 {
-	bool v4 = roster->family == AF_INET;
-	const struct net_addr *subnet = v4 ? &bridge->subnet4 : &bridge->subnet6;
-	const struct net_addr *gateway = v4 ? &bridge->gateway4 : &bridge->gateway6;
-
-	for (size_t i = 0; i < roster->n; i++) {
-		struct net_addr *fixed = &roster->leases[i].fixed;
-		struct origin at = fixed_at(roster, i);
-		const char *text = build_text(b, "%s", net_addr_print(fixed, false).text);
-		bool bad = true;
-
-		if (!fixed->family)
-			continue;
-		if (!subnet->family) {
-			ERROR_AT(b, at, "%s: network %s has no IPv%d subnet: add Subnet= there",
-				v4 ? "IP" : "IP6", bridge->name, v4 ? 4 : 6);
-		} else if (!net_addr_in(subnet, fixed)) {
-			ERROR_AT(b, at, "%s: %s is not in %s, the subnet of network %s",
-				v4 ? "IP" : "IP6", text, net_addr_print(subnet, true).text,
-				bridge->name);
-		} else if (net_addr_equal(fixed, gateway)) {
-			ERROR_AT(b, at, "%s: %s is the gateway of network %s: choose another",
-				v4 ? "IP" : "IP6", text, bridge->name);
-		} else {
-			bad = false;
-		}
-		for (size_t k = 0; !bad && k < i; k++)
-			if (roster->leases[k].fixed.family &&
-				net_addr_equal(&roster->leases[k].fixed, fixed)) {
-				ERROR_AT(b, at,
-					"%s: %s is the address of %s too (%s:%u): change "
-					"one of them",
-					v4 ? "IP" : "IP6", text, roster->leases[k].unit,
-					fixed_at(roster, k).file, fixed_at(roster, k).line);
-				bad = true;
-			}
-		if (bad)
-			fixed->family = 0;
-	}
+	return addr->family == AF_INET ? "IP" : "IP6";
 }
 
-static void addresses_assign(struct build *b, uint32_t network, int family, const char *stored)
+/* No lease is of an address outside: what is written there would be passed over in silence. */
+static void outside_check(
+	struct build *b, const struct net_bridge *network, const struct fixed_addr *fixed)
 {
-	const struct net_bridge *bridge = b->set->units[network].bridge;
-	bool v4 = family == AF_INET;
-	const struct net_addr *subnet = v4 ? &bridge->subnet4 : &bridge->subnet6;
-	const struct net_pool pool = {
-		.subnet = *subnet,
-		.gateway = v4 ? bridge->gateway4 : bridge->gateway6,
-		.range = v4 ? b->parts[network].range4 : b->parts[network].range6,
-	};
-	struct roster roster = { .family = family };
+	const struct net_addr *addr = &fixed->addr;
+	const char *text = build_text(b, "%s", net_addr_print(addr, false).text);
+
+	if (net_subnet_of(network, addr))
+		return;
+	if (net_subnet_first(network, addr->family))
+		ERROR_AT(b, fixed->at, "%s: %s is in no subnet of network %s (%s)", key_of(addr),
+			text, network->name, network_subnets_text(b, network, addr->family));
+	else
+		ERROR_AT(b, fixed->at, "%s: network %s has no IPv%d subnet: add Subnet= there",
+			key_of(addr), network->name, addr->family == AF_INET ? 4 : 6);
+}
+
+/* The one that the files give it in the subnet; NULL: none. */
+static const struct fixed_addr *fixed_in(
+	const struct attachment *net, const struct net_subnet *subnet)
+{
+	for (size_t i = 0; i < net->nfixed; i++)
+		if (net_addr_in(&subnet->net, &net->fixed[i].addr))
+			return &net->fixed[i];
+	return NULL;
+}
+
+/* What the leaf would refuse without knowing the lines. */
+static bool fixed_check(
+	struct build *b, const struct roster *roster, size_t i, const struct fixed_addr *fixed)
+{
+	const struct attachment *net = roster->nets[i];
+	const struct net_addr *addr = &fixed->addr;
+	const char *text = build_text(b, "%s", net_addr_print(addr, false).text);
+
+	for (size_t k = 0; k < net->nfixed; k++)
+		if (&net->fixed[k] != fixed &&
+			net_addr_in(&roster->subnet->net, &net->fixed[k].addr)) {
+			ERROR_AT(b, net->fixed[k].at,
+				"%s: %s is in %s as %s is, and an interface has one address of "
+				"each subnet: remove one",
+				key_of(addr), net_addr_print(&net->fixed[k].addr, false).text,
+				net_addr_print(&roster->subnet->net, true).text, text);
+			return false;
+		}
+	if (memcmp(addr->bytes, roster->subnet->gateway.bytes, sizeof addr->bytes) == 0) {
+		ERROR_AT(b, fixed->at, "%s: %s is the gateway of network %s: choose another",
+			key_of(addr), text, roster->network->name);
+		return false;
+	}
+	for (size_t k = 0; k < i; k++)
+		if (net_addr_equal(&roster->leases[k].fixed, addr)) {
+			const struct origin other = fixed_in(roster->nets[k], roster->subnet)->at;
+
+			ERROR_AT(b, fixed->at,
+				"%s: %s is the address of %s too (%s:%u): change one of them",
+				key_of(addr), text, roster->leases[k].unit, other.file, other.line);
+			return false;
+		}
+	return true;
+}
+
+/* One address of the subnet for everybody. */
+static void subnet_assign(struct build *b, uint32_t network, struct roster *roster,
+	const struct net_subnet *subnet, const char *stored)
+{
 	struct err err = { 0 };
 	int r;
 
-	roster_fill(b, network, &roster);
-	if (!roster.members)
-		return; /* nobody, or no memory */
-	for (size_t i = 0; v4 && i < roster.n; i++)
-		macs_compare(b, &roster, i);
-	roster_check(b, bridge, &roster);
-	if (!subnet->family || roster.n == 0)
-		return;
-	r = net_lease_assign(&pool, roster.leases, roster.n, stored, &err);
+	roster->subnet = subnet;
+	for (size_t i = 0; i < roster->n; i++) {
+		const struct fixed_addr *fixed = fixed_in(roster->nets[i], subnet);
+
+		roster->leases[i].fixed.family = 0;
+		if (fixed && fixed_check(b, roster, i, fixed))
+			roster->leases[i].fixed = fixed->addr;
+	}
+	r = net_lease_assign(subnet, roster->leases, roster->n, stored, &err);
 	if (r == -ENOMEM)
 		b->nomem = true;
 	else if (r < 0)
 		ERROR_AT(b, build_unit_at(b, network), "Subnet: %s", err.text);
-	for (size_t i = 0; r == 0 && i < roster.n; i++) {
-		struct attachment *net = roster.members[i].net;
-		struct net_addr *addr = v4 ? &net->addr4 : &net->addr6;
+	for (size_t i = 0; r == 0 && i < roster->n; i++) {
+		struct attachment *net = roster->nets[i];
+		struct net_addr addr = roster->leases[i].addr;
 
-		*addr = roster.leases[i].addr;
-		addr->prefix = subnet->prefix;
+		addr.prefix = subnet->net.prefix;
+		BUILD_PUSH(b, net->addrs, net->naddrs, addr);
 	}
+}
+
+static void addresses_assign(struct build *b, uint32_t network, const char *stored)
+{
+	const struct net_bridge *bridge = b->set->units[network].bridge;
+	struct roster roster = { .network = bridge };
+
+	roster_fill(b, network, &roster);
+	if (b->nomem)
+		return;
+	for (size_t i = 0; i < roster.n; i++) {
+		macs_compare(b, &roster, i);
+		for (size_t k = 0; k < roster.nets[i]->nfixed; k++)
+			outside_check(b, bridge, &roster.nets[i]->fixed[k]);
+	}
+	for (size_t i = 0; roster.n && i < bridge->nsubnets; i++)
+		subnet_assign(b, network, &roster, &bridge->subnets[i], stored);
 }
 
 /* A lease file that cannot be read is no reason not to start: the addresses are hashed again. */
@@ -407,8 +426,7 @@ static void network_addresses(struct build *b, uint32_t network)
 	if (n < 0 && n != -ENOENT && n != -ENOTDIR)
 		WARN_AT(b, ((struct origin){ path, 0 }),
 			"leases: cannot be read: %s: addresses may change", strerror((int)-n));
-	addresses_assign(b, network, AF_INET, n > 0 ? stored : "");
-	addresses_assign(b, network, AF_INET6, n > 0 ? stored : "");
+	addresses_assign(b, network, n > 0 ? stored : "");
 }
 
 /* ---- interfaces --------------------------------------------------------------------------------- */
@@ -417,8 +435,7 @@ static bool leads_outside(const struct build *b, const struct attachment *net)
 {
 	const struct net_bridge *bridge = b->set->units[net->network].bridge;
 
-	return !bridge->internal && !b->parts[net->network].no_default_route &&
-	       (bridge->gateway4.family || bridge->gateway6.family);
+	return !bridge->internal && !b->parts[net->network].no_default_route && bridge->nsubnets;
 }
 
 static void names_compare(
@@ -443,8 +460,8 @@ static void unit_ifaces(struct build *b, uint32_t unit)
 		const struct attachment *net = &part->nets[i];
 		const struct net_bridge *bridge = b->set->units[net->network].bridge;
 		struct net_iface iface = { .bridge = bridge,
-			.addr4 = net->addr4,
-			.addr6 = net->addr6,
+			.addrs = net->addrs,
+			.naddrs = net->naddrs,
 			.default_route = leads_outside(b, net) && !routed };
 		char host[16];
 

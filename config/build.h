@@ -34,16 +34,23 @@ struct image_config {
 	struct strv labels;  /* "key=value"; they never steer berth */
 };
 
+/* An address that somebody wrote. */
+struct fixed_addr {
+	struct net_addr addr;
+	struct origin at;
+};
+
 /* One Network= of one container that names a bridge. */
 struct attachment {
 	uint32_t network; /* the unit */
-	struct net_addr fixed4, fixed6;
-	struct origin at4, at6; /* who fixed them */
+	struct fixed_addr *fixed;
+	size_t nfixed;
 	const char *ifname;
 	uint8_t mac[6]; /* mac=; else all zero */
 	struct strv aliases;
 	struct origin at;
-	struct net_addr addr4, addr6; /* leased */
+	struct net_addr *addrs; /* leased: see struct net_iface */
+	size_t naddrs;
 };
 
 /* What the passes tell each other about one unit. */
@@ -59,8 +66,9 @@ struct part {
 	/* Of a container: the unit that publishes its ports; of that one: the container. Or UNIT_NONE. */
 	uint32_t proxy;
 	/* Of a network. */
-	struct net_range range4, range6; /* IPRange= */
-	bool no_addresses;               /* IPAMDriver=none */
+	struct net_subnet *subnets; /* the network's, still writable */
+	size_t nsubnets;
+	bool no_addresses; /* IPAMDriver=none */
 	bool no_default_route;
 	struct net_iface *ifaces;
 	struct net_port *ports;
@@ -117,9 +125,17 @@ const char *build_path(struct build *b, const char *dir, const char *path);
 /* Can a link be called so? */
 bool ifname_valid(const char *name);
 
-/* network_options.c, for network.c: how the containers of a .network are attached; one IPRange=. */
+/* network_options.c, for network.c: how the containers of a .network are attached. */
 void network_options(struct build *b, uint32_t unit);
-void network_range(struct build *b, uint32_t unit, const struct draft_item *item);
+
+/* subnets.c, for network.c: what a .network says of its addresses; what nobody wrote, once all are
+ * read; two networks that may not share an address. */
+void network_subnets(struct build *b, uint32_t unit);
+void network_builtin_subnet(struct build *b, uint32_t unit);
+void network_choose_subnets(struct build *b, uint32_t unit);
+void network_compare_subnets(struct build *b, uint32_t one, uint32_t two);
+/* "10.1.2.0/24, 10.1.3.0/24": those of a family. */
+const char *network_subnets_text(struct build *b, const struct net_bridge *bridge, int family);
 
 /* nameserver.c: does berth run a name server for it; the address that it is asked at, or NULL; what is
  * known when all addresses are; and its containers want it. */

@@ -127,10 +127,8 @@ static void net_print(const struct net_spec *net, FILE *out)
 		(void)fprintf(out, "interface: %s on %s (%s) host %s alias %s", iface->ifname,
 			iface->bridge->name, iface->bridge->ifname, iface->host_ifname,
 			iface->alias);
-		if (iface->addr4.family)
-			(void)fprintf(out, " %s", net_addr_print(&iface->addr4, true).text);
-		if (iface->addr6.family)
-			(void)fprintf(out, " %s", net_addr_print(&iface->addr6, true).text);
+		for (size_t k = 0; k < iface->naddrs; k++)
+			(void)fprintf(out, " %s", net_addr_print(&iface->addrs[k], true).text);
 		(void)fputs(iface->default_route ? " default" : "", out);
 		attachment_print(iface, out);
 	}
@@ -272,13 +270,9 @@ static void container_print(const struct container_spec *spec, FILE *out)
 static void bridge_print(const struct net_bridge *bridge, FILE *out)
 {
 	(void)fprintf(out, "bridge: %s (%s)\n", bridge->name, bridge->ifname);
-	if (bridge->subnet4.family) {
-		text(out, "subnet", net_addr_print(&bridge->subnet4, true).text);
-		text(out, "gateway", net_addr_print(&bridge->gateway4, false).text);
-	}
-	if (bridge->subnet6.family) {
-		text(out, "subnet", net_addr_print(&bridge->subnet6, true).text);
-		text(out, "gateway", net_addr_print(&bridge->gateway6, false).text);
+	for (size_t i = 0; i < bridge->nsubnets; i++) {
+		text(out, "subnet", net_addr_print(&bridge->subnets[i].net, true).text);
+		text(out, "gateway", net_addr_print(&bridge->subnets[i].gateway, false).text);
 	}
 	flag(out, "internal", bridge->internal);
 	flag(out, "isolate", bridge->isolate);

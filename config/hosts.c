@@ -80,8 +80,6 @@ static struct strv names_of(struct build *b, uint32_t unit, const struct attachm
 static void host_line(
 	FILE *file, const struct net_addr *addr, const struct strv *names, bool in_domain)
 {
-	if (!addr->family)
-		return;
 	(void)fprintf(file, "%s\t", net_addr_print(addr, false).text);
 	for (size_t i = 0; i < names->n; i++)
 		(void)fprintf(file, "%s%s", i ? " " : "", names->v[i]);
@@ -101,8 +99,8 @@ static void members_text(struct build *b, uint32_t network, bool in_domain, FILE
 			if (net->network != network || b->parts[i].spec->native)
 				continue;
 			names = names_of(b, i, net);
-			host_line(file, &net->addr4, &names, in_domain);
-			host_line(file, &net->addr6, &names, in_domain);
+			for (size_t n = 0; n < net->naddrs; n++)
+				host_line(file, &net->addrs[n], &names, in_domain);
 		}
 }
 
@@ -133,14 +131,19 @@ static void dotted_put(
 static bool added_address(
 	const struct build *b, const struct part *part, const char *text, struct net_addr *ret)
 {
+	const struct net_bridge *bridge;
+
 	if (strcmp(text, "host-gateway") != 0)
 		return net_addr_parse(text, ret) == 0 && !strchr(text, '/');
 	if (part->spec->net.mode == NET_HOST)
 		return net_addr_parse("127.0.0.1", ret) == 0;
 	if (!part->nnets)
 		return false;
-	*ret = b->set->units[part->nets[0].network].bridge->gateway4;
-	return ret->family;
+	bridge = b->set->units[part->nets[0].network].bridge;
+	if (!bridge->nsubnets)
+		return false;
+	*ret = bridge->subnets[0].gateway;
+	return true;
 }
 
 static void added_hosts(struct build *b, const struct part *part, FILE *file)
@@ -347,7 +350,6 @@ static const char *upstream_text(struct build *b, uint32_t network, const char *
 {
 	const struct net_bridge *bridge = b->set->units[network].bridge;
 	const struct draft_list *dns = &b->parts[network].draft->network_dns;
-	const struct net_addr *const subnets[] = { &bridge->subnet4, &bridge->subnet6 };
 	struct page page;
 	size_t n = 0;
 
@@ -369,10 +371,9 @@ static const char *upstream_text(struct build *b, uint32_t network, const char *
 	for (uint32_t i = 0; i < b->set->nunits; i++)
 		for (size_t k = 0; k < b->parts[i].nnets; k++)
 			dotted_put(b, i, &b->parts[i].nets[k], network, page.file);
-	for (size_t i = 0; i < sizeof subnets / sizeof subnets[0]; i++)
-		if (subnets[i]->family)
-			(void)fprintf(page.file, "rev-server=%s\n",
-				net_addr_print(subnets[i], true).text);
+	for (size_t i = 0; i < bridge->nsubnets; i++)
+		(void)fprintf(page.file, "rev-server=%s\n",
+			net_addr_print(&bridge->subnets[i].net, true).text);
 	return page_close(b, &page);
 }
 

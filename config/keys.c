@@ -357,15 +357,16 @@ const struct key keys_served[] = {
 		"The bridge's interface name on the host; of macvlan and ipvlan the same as "
 		"Options=parent=."),
 	NETWORK("Subnet", lines, subnet,
-		"ADDRESS/LENGTH, once for IPv4 and once for IPv6. A bridge's is chosen from a free "
-		"range if not given."),
+		"ADDRESS/LENGTH; repeated for more of each family, at most 8: a container has an "
+		"address in each. A bridge's is chosen from a free range if not given."),
 	NETWORK("Gateway", lines, gateway,
-		"Where the default route leads, once for each family; the first address of the "
-		"subnet. It is the host's own address on a bridge that berth makes."),
+		"The router of the subnet that it lies in; the subnet's first address. It is the "
+		"host's own address on a bridge that berth makes. The default route of a family "
+		"leads to that of the first subnet."),
 	NETWORK("IPRange", lines, ip_range,
-		"The part of the subnet that addresses are leased from: 10.1.2.64/26, or "
-		"10.1.2.10-10.1.2.50. Fixed addresses may lie outside of it. The whole subnet if "
-		"not given."),
+		"The part of the subnet that addresses are leased from, once for each: "
+		"10.1.2.64/26, or 10.1.2.10-10.1.2.50. Fixed addresses may lie outside of it. The "
+		"whole subnet if not given."),
 	NETWORK("IPAMDriver", choice, ipam_driver,
 		"host-local: addresses are leased by berth. none: the containers get none.",
 		.words = ipam_words),

@@ -12,7 +12,7 @@
 
 enum { LEASE_FILE_MAX = 256 * 1024 };
 
-/* Both families of everybody on one network: at most two leases for each interface. */
+/* All addresses of everybody on one network. */
 static size_t leases_of(
 	const struct unit_set *set, const struct net_bridge *bridge, struct net_lease *leases)
 {
@@ -26,30 +26,31 @@ static size_t leases_of(
 
 			if (iface->bridge != bridge)
 				continue;
-			if (iface->addr4.family)
+			for (size_t j = 0; j < iface->naddrs; j++)
 				leases[n++] = (struct net_lease){ .unit = unit->stem,
-					.addr = iface->addr4 };
-			if (iface->addr6.family)
-				leases[n++] = (struct net_lease){ .unit = unit->stem,
-					.addr = iface->addr6 };
+					.addr = iface->addrs[j] };
 		}
 	}
 	return n;
 }
 
-static size_t ifaces_count(const struct unit_set *set)
+static size_t addrs_count(const struct unit_set *set)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < set->nunits; i++)
-		n += set->units[i].spec ? set->units[i].spec->net.nifaces : 0;
+	for (size_t i = 0; i < set->nunits; i++) {
+		const struct container_spec *spec = set->units[i].spec;
+
+		for (size_t k = 0; spec && k < spec->net.nifaces; k++)
+			n += spec->net.ifaces[k].naddrs;
+	}
 	return n;
 }
 
 static int network_store(
 	const struct unit_set *set, const struct net_bridge *bridge, int dirfd, struct arena *tmp)
 {
-	struct net_lease *leases = arena_alloc(tmp, (2 * ifaces_count(set) + 1) * sizeof *leases);
+	struct net_lease *leases = arena_alloc(tmp, (addrs_count(set) + 1) * sizeof *leases);
 	char *text = arena_alloc(tmp, LEASE_FILE_MAX);
 	char *old = arena_alloc(tmp, LEASE_FILE_MAX);
 	ssize_t n;

@@ -23,7 +23,7 @@ const struct net_addr *name_server_of(const struct build *b, uint32_t network)
 
 	if (!part->spec || part->nnets == 0)
 		return NULL;
-	return part->nets[0].addr4.family ? &part->nets[0].addr4 : &part->nets[0].addr6;
+	return part->nets[0].addrs;
 }
 
 void pass_name_server(struct build *b, uint32_t unit)
@@ -69,15 +69,13 @@ static void arguments(struct build *b, const struct attachment *net, struct strv
 		"--no-poll",
 		"--bind-interfaces",
 	};
-	const struct net_addr *const addrs[] = { &net->addr4, &net->addr6 };
 
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
 		build_add(b, argv, fixed[i]);
-	for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++)
-		if (addrs[i]->family)
-			build_add(b, argv,
-				build_text(b, "--listen-address=%s",
-					net_addr_print(addrs[i], false).text));
+	for (size_t i = 0; i < net->naddrs; i++)
+		build_add(b, argv,
+			build_text(b, "--listen-address=%s",
+				net_addr_print(&net->addrs[i], false).text));
 }
 
 void name_server_finish(struct build *b, uint32_t unit)

@@ -1,4 +1,4 @@
-/* .network files, and the built-in network, become bridges with subnets that do not meet. */
+/* .network files, and the built-in network, become bridges that do not meet. */
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,95 +6,6 @@
 
 #include "config/build.h"
 #include "supervisor/base/num.h"
-
-/* The built-in network, and the room that chosen subnets come from: below 10.88.0.0, where podman's own
- * begin, for it may be on the same machine. */
-#define SUBNET_DEFAULT "10.87.0.0/20"
-#define SUBNET_CHOSEN  "10.87.16.0 to 10.87.255.0"
-enum {
-	CHOSEN_FIRST = 10,
-	CHOSEN_SECOND = 87,
-	CHOSEN_THIRD = 16,
-	CHOSEN_COUNT = 240,
-	CHOSEN_PREFIX = 24
-};
-
-/* The first usable address of a subnet. */
-static struct net_addr subnet_gateway(const struct net_addr *subnet)
-{
-	struct net_addr gateway = *subnet;
-
-	gateway.bytes[subnet->family == AF_INET ? 3 : 15] |= 1;
-	return gateway;
-}
-
-/* The bits after the prefix are cleared; true if any was set. */
-static bool subnet_trim(struct net_addr *subnet)
-{
-	size_t size = subnet->family == AF_INET ? 4 : 16;
-	bool trimmed = false;
-
-	for (size_t i = 0; i < size; i++) {
-		unsigned kept = subnet->prefix > i * 8 ? subnet->prefix - (unsigned)(i * 8) : 0;
-		uint8_t mask = (uint8_t)(kept >= 8 ? 0xff : 0xff00 >> kept);
-
-		trimmed |= (subnet->bytes[i] & ~mask) != 0;
-		subnet->bytes[i] = (uint8_t)(subnet->bytes[i] & mask);
-	}
-	return trimmed;
-}
-
-static void subnet_read(struct build *b, const struct draft_item *item, struct net_bridge *bridge)
-{
-	struct net_addr subnet;
-	struct net_addr *slot;
-
-	if (net_addr_parse(item->text, &subnet) < 0 || !strchr(item->text, '/')) {
-		ERROR_AT(b, item->at, "Subnet: \"%s\" is not a subnet: write 10.1.2.0/24",
-			item->text);
-		return;
-	}
-	slot = subnet.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
-	if (slot->family) {
-		ERROR_AT(b, item->at, "Subnet: a second one of the same family: remove it");
-		return;
-	}
-	if (subnet.prefix < 8 || subnet.prefix > (subnet.family == AF_INET ? 30 : 126)) {
-		ERROR_AT(b, item->at,
-			"Subnet: %s has no room for containers: use a prefix from /8 to /%d",
-			item->text, subnet.family == AF_INET ? 30 : 126);
-		return;
-	}
-	if (subnet_trim(&subnet))
-		WARN_AT(b, item->at, "Subnet: \"%s\" has bits after its prefix: %s is meant",
-			item->text, net_addr_print(&subnet, true).text);
-	*slot = subnet;
-}
-
-static void gateway_read(struct build *b, const struct draft_item *item, struct net_bridge *bridge)
-{
-	const struct net_addr *subnet;
-	struct net_addr gateway;
-
-	if (net_addr_parse(item->text, &gateway) < 0 || strchr(item->text, '/')) {
-		ERROR_AT(b, item->at, "Gateway: \"%s\" is not an address: write 10.1.2.1",
-			item->text);
-		return;
-	}
-	subnet = gateway.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
-	if (!subnet->family) {
-		ERROR_AT(b, item->at, "Gateway: %s needs a Subnet= of its family: add it",
-			item->text);
-		return;
-	}
-	if (!net_addr_in(subnet, &gateway)) {
-		ERROR_AT(b, item->at, "Gateway: %s is not in Subnet=%s", item->text,
-			net_addr_print(subnet, true).text);
-		return;
-	}
-	gateway.prefix = subnet->prefix;
-	*(gateway.family == AF_INET ? &bridge->gateway4 : &bridge->gateway6) = gateway;
-}
 
 static void bridge_ifname(
 	struct build *b, const struct unit_draft *draft, struct net_bridge *bridge)
@@ -115,26 +26,6 @@ static void bridge_ifname(
 	bridge->ifname = build_text(b, "%s", chosen);
 }
 
-/* Where the network is not ours nobody can choose a subnet for it. */
-static void addresses_check(struct build *b, uint32_t unit)
-{
-	const struct unit_draft *draft = b->parts[unit].draft;
-	const struct draft_list *lists[] = { &draft->subnet, &draft->gateway, &draft->ip_range };
-
-	if (!b->parts[unit].no_addresses) {
-		if (!net_is_ours(b->set->units[unit].bridge) && draft->subnet.n == 0)
-			ERROR_AT(b, build_unit_at(b, unit),
-				"Subnet: which addresses are there is known to you only: add it "
-				"(and IPRange=), or write IPAMDriver=none");
-		return;
-	}
-	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-		if (lists[i]->n)
-			ERROR_AT(b, lists[i]->v[0].at,
-				"IPAMDriver: none gives no addresses: remove this line, or that "
-				"one");
-}
-
 static void bridge_read(struct build *b, uint32_t unit)
 {
 	const struct unit_draft *draft = b->parts[unit].draft;
@@ -153,15 +44,9 @@ static void bridge_read(struct build *b, uint32_t unit)
 	if (bridge->driver == NET_BRIDGE)
 		bridge_ifname(b, draft, bridge);
 	bridge->internal = draft->internal.v;
-	for (size_t i = 0; i < draft->subnet.n; i++)
-		subnet_read(b, &draft->subnet.v[i], bridge);
-	for (size_t i = 0; i < draft->gateway.n; i++)
-		gateway_read(b, &draft->gateway.v[i], bridge);
-	for (size_t i = 0; i < draft->ip_range.n; i++)
-		network_range(b, unit, &draft->ip_range.v[i]);
+	network_subnets(b, unit);
 	for (size_t i = 0; i < draft->network_label.n; i++)
 		build_add(b, &b->set->units[unit].labels, draft->network_label.v[i].text);
-	addresses_check(b, unit);
 }
 
 static void bridge_builtin(struct build *b, uint32_t unit)
@@ -170,68 +55,10 @@ static void bridge_builtin(struct build *b, uint32_t unit)
 
 	bridge->name = "default";
 	bridge_ifname(b, NULL, bridge);
-	(void)net_addr_parse(SUBNET_DEFAULT, &bridge->subnet4);
-}
-
-/* ---- subnets nobody wrote ----------------------------------------------------------------------- */
-
-static bool subnet_free(const struct build *b, const struct net_addr *subnet)
-{
-	for (size_t i = 0; i < b->set->nunits; i++) {
-		const struct net_bridge *bridge = b->set->units[i].bridge;
-
-		if (bridge && bridge->subnet4.family && net_addr_overlap(&bridge->subnet4, subnet))
-			return false;
-	}
-	return true;
-}
-
-/* By hash, so that a network keeps its subnet whatever else comes and goes. */
-static void choose4(struct build *b, uint32_t unit, struct net_bridge *bridge)
-{
-	const char *seed = build_text(b, "%s/%s", b->set->instance, bridge->name);
-	unsigned start = (unsigned)(str_hash(seed) % CHOSEN_COUNT);
-
-	for (unsigned i = 0; i < CHOSEN_COUNT; i++) {
-		struct net_addr subnet = {
-			.family = AF_INET,
-			.prefix = CHOSEN_PREFIX,
-			.bytes = { CHOSEN_FIRST, CHOSEN_SECOND,
-				(uint8_t)(CHOSEN_THIRD + (start + i) % CHOSEN_COUNT) },
-		};
-
-		if (subnet_free(b, &subnet)) {
-			bridge->subnet4 = subnet;
-			return;
-		}
-	}
-	ERROR_AT(b, build_unit_at(b, unit),
-		"Subnet: no free /24 is left in " SUBNET_CHOSEN ": add Subnet=");
-}
-
-/* A unique local prefix, RFC 4193: 40 bits of ours after fd, and 16 of the subnet. */
-static void choose6(struct build *b, struct net_bridge *bridge)
-{
-	uint64_t hash = str_hash(build_text(b, "%s/%s/6", b->set->instance, bridge->name));
-
-	bridge->subnet6 = (struct net_addr){ .family = AF_INET6, .prefix = 64, .bytes = { 0xfd } };
-	for (size_t i = 1; i < 8; i++)
-		bridge->subnet6.bytes[i] = (uint8_t)(hash >> 8 * i);
+	network_builtin_subnet(b, unit);
 }
 
 /* ---- together ----------------------------------------------------------------------------------- */
-
-static struct origin key_at(const struct build *b, uint32_t unit, const struct draft_list *list)
-{
-	return list && list->n ? list->v[0].at : build_unit_at(b, unit);
-}
-
-static struct origin subnet_at(const struct build *b, uint32_t unit)
-{
-	const struct unit_draft *draft = b->parts[unit].draft;
-
-	return key_at(b, unit, draft ? &draft->subnet : NULL);
-}
 
 /* Two networks may sit on one link of the host where the kernel can do that. */
 static bool links_clash(const struct net_bridge *a, const struct net_bridge *c)
@@ -243,62 +70,34 @@ static bool links_clash(const struct net_bridge *a, const struct net_bridge *c)
 	       (a->driver == NET_IPVLAN && a->mode != c->mode);
 }
 
-static void subnets_compare(struct build *b, uint32_t i, uint32_t k, int family)
-{
-	const struct net_bridge *a = b->set->units[i].bridge;
-	const struct net_bridge *c = b->set->units[k].bridge;
-	const struct net_addr *one = family == AF_INET ? &a->subnet4 : &a->subnet6;
-	const struct net_addr *two = family == AF_INET ? &c->subnet4 : &c->subnet6;
-	struct origin other = subnet_at(b, i);
-
-	/* Behind different links of the host there may well be the same addresses. */
-	if (!net_addr_overlap(one, two) ||
-		(!net_is_ours(a) && !net_is_ours(c) && strcmp(a->ifname, c->ifname) != 0))
-		return;
-	ERROR_AT(b, subnet_at(b, k), "Subnet: %s overlaps %s (%s:%u): change one of them",
-		net_addr_print(two, true).text, net_addr_print(one, true).text, other.file,
-		other.line);
-}
-
 static void bridges_compare(struct build *b, uint32_t i, uint32_t k)
 {
 	const struct net_bridge *a = b->set->units[i].bridge;
 	const struct net_bridge *c = b->set->units[k].bridge;
-	struct origin other = subnet_at(b, i);
+	const char *other = b->set->units[i].file;
 
 	if (strcmp(a->name, c->name) == 0)
 		ERROR_AT(b, build_unit_at(b, k),
-			"NetworkName: %s is the name of %s too: rename one", c->name, other.file);
+			"NetworkName: %s is the name of %s too: rename one", c->name, other);
 	else if (links_clash(a, c))
 		ERROR_AT(b, build_unit_at(b, k),
 			"InterfaceName: %s is the link of %s too, which cannot share it: name "
 			"another",
-			c->ifname, other.file);
-	subnets_compare(b, i, k, AF_INET);
-	subnets_compare(b, i, k, AF_INET6);
+			c->ifname, other);
+	/* Behind different links of the host there may well be the same addresses. */
+	if (net_is_ours(a) || net_is_ours(c) || strcmp(a->ifname, c->ifname) == 0)
+		network_compare_subnets(b, i, k);
 }
 
 static void bridge_complete(struct build *b, uint32_t unit)
 {
-	struct net_bridge *bridge = b->set->units[unit].bridge;
-	const struct unit_draft *draft = b->parts[unit].draft;
-	bool chosen = net_is_ours(bridge) && !b->parts[unit].no_addresses;
-	bool both = draft && draft->ipv6.v;
 	void *grown;
 
-	/* As in podman: IPv6=yes is both families, Subnet= of IPv6 alone is IPv6 alone. */
-	if (chosen && !bridge->subnet4.family && (both || !bridge->subnet6.family))
-		choose4(b, unit, bridge);
-	if (chosen && !bridge->subnet6.family && both)
-		choose6(b, bridge);
-	if (bridge->subnet4.family && !bridge->gateway4.family)
-		bridge->gateway4 = subnet_gateway(&bridge->subnet4);
-	if (bridge->subnet6.family && !bridge->gateway6.family)
-		bridge->gateway6 = subnet_gateway(&bridge->subnet6);
+	network_choose_subnets(b, unit);
 	grown = build_room(b, b->set->bridges, b->set->nbridges, sizeof(void *));
 	if (grown) {
 		b->set->bridges = grown;
-		b->set->bridges[b->set->nbridges++] = bridge;
+		b->set->bridges[b->set->nbridges++] = b->set->units[unit].bridge;
 	}
 }
 

@@ -1,4 +1,4 @@
-/* Driver=, Options=, IPRange=, DNS= of a .network: how its containers are attached and addressed. */
+/* Driver=, Options= of a .network: how its containers are attached. */
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
@@ -196,52 +196,4 @@ void network_options(struct build *b, uint32_t unit)
 		ERROR_AT(b, build_unit_at(b, unit),
 			"Options: mode=unmanaged uses a bridge that is there: name it with "
 			"InterfaceName=");
-}
-
-/* ---- IPRange= ----------------------------------------------------------------------------------- */
-
-/* "10.1.2.64/26" or "10.1.2.10-10.1.2.50". */
-static bool range_parse(struct build *b, const char *text, struct net_range *ret)
-{
-	const char *rest = text;
-	const char *first = build_field(b, &rest, '-');
-	struct net_addr subnet;
-
-	if (rest)
-		return !strchr(text, '/') && net_addr_parse(first, &ret->first) == 0 &&
-		       net_addr_parse(rest, &ret->last) == 0 &&
-		       ret->first.family == ret->last.family &&
-		       memcmp(ret->first.bytes, ret->last.bytes, sizeof ret->last.bytes) <= 0;
-	if (!strchr(text, '/') || net_addr_parse(text, &subnet) < 0)
-		return false;
-	ret->first = net_addr_nth(&subnet, 0);
-	ret->last = net_addr_nth(&subnet, net_addr_span(&subnet) - 1);
-	return true;
-}
-
-void network_range(struct build *b, uint32_t unit, const struct draft_item *item)
-{
-	const struct net_bridge *bridge = b->set->units[unit].bridge;
-	struct net_range range = { 0 };
-	const struct net_addr *subnet;
-	struct net_range *slot;
-
-	if (!range_parse(b, item->text, &range)) {
-		ERROR_AT(b, item->at,
-			"IPRange: \"%s\" is no range: write 10.1.2.64/26, or 10.1.2.10-10.1.2.50",
-			item->text);
-		return;
-	}
-	subnet = range.first.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
-	slot = range.first.family == AF_INET ? &b->parts[unit].range4 : &b->parts[unit].range6;
-	if (!subnet->family)
-		ERROR_AT(b, item->at, "IPRange: %s needs a Subnet= of its family: add it",
-			item->text);
-	else if (!net_addr_in(subnet, &range.first) || !net_addr_in(subnet, &range.last))
-		ERROR_AT(b, item->at, "IPRange: %s is not within Subnet=%s", item->text,
-			net_addr_print(subnet, true).text);
-	else if (slot->first.family)
-		ERROR_AT(b, item->at, "IPRange: a second one of the same family: remove it");
-	else
-		*slot = range;
 }

@@ -132,9 +132,9 @@ static bool port_target(struct build *b, const struct part *part, int family, st
 	for (size_t i = 0; i < part->nnets; i++) {
 		const struct attachment *net = &part->nets[i];
 		const struct net_bridge *network = b->set->units[net->network].bridge;
-		const struct net_addr *addr = family == AF_INET ? &net->addr4 : &net->addr6;
+		const struct net_addr *addr = net_addr_first(net->addrs, net->naddrs, family);
 
-		if (!addr->family || network->internal || !net_is_ours(network))
+		if (!addr || network->internal || !net_is_ours(network))
 			continue;
 		port->addr = *addr;
 		port->addr.prefix = family == AF_INET ? 32 : 128;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "netns/net.h"
+
 static void list_add(struct addr_list *list, const struct addr_entry *entry)
 {
 	if (list->n == list->cap) {
@@ -64,8 +66,10 @@ void addr_list_done(struct addr_list *list)
 	*list = (struct addr_list){ 0 };
 }
 
-bool addr_entry_is(const struct addr_entry *entry, const struct net_addr *addr, uint8_t prefix)
+bool addr_list_has(const struct addr_list *list, int ifindex, const struct net_addr *addr)
 {
-	return entry->addr.family == addr->family && entry->addr.prefix == prefix &&
-	       memcmp(entry->addr.bytes, addr->bytes, sizeof addr->bytes) == 0;
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].ifindex == ifindex && net_addr_equal(&list->v[i].addr, addr))
+			return true;
+	return false;
 }

@@ -25,7 +25,7 @@ struct addr_list {
 /* All addresses of one link, or (0) of all links. Sends a batch of its own. */
 int addrs_list(struct rtnl *nl, int ifindex, struct addr_list *list, struct err *err);
 void addr_list_done(struct addr_list *list);
-/* Is it this address with this length of the subnet? */
-bool addr_entry_is(const struct addr_entry *entry, const struct net_addr *addr, uint8_t prefix);
+/* Has the link the address, with this length of the subnet? */
+bool addr_list_has(const struct addr_list *list, int ifindex, const struct net_addr *addr);
 
 #endif

@@ -151,10 +151,11 @@ static void announce_one(
 	link_ask(inner, iface->ifname, &link);
 	if (rtnl_commit(inner, NULL) < 0 || !link.found || (link.flags & IFF_NOARP))
 		return;
-	if (iface->addr4.family)
-		send_arp(sockets->arp, &link, &iface->addr4);
-	if (iface->addr6.family && sockets->icmp >= 0)
-		send_advertisement(sockets->icmp, &link, &iface->addr6);
+	for (size_t i = 0; i < iface->naddrs; i++)
+		if (iface->addrs[i].family == AF_INET)
+			send_arp(sockets->arp, &link, &iface->addrs[i]);
+		else if (sockets->icmp >= 0)
+			send_advertisement(sockets->icmp, &link, &iface->addrs[i]);
 }
 
 int net_announce(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)

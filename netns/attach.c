@@ -7,6 +7,7 @@
  *
  * On a bridge the pair's outer end stays with the host and carries our name; a macvlan or ipvlan has
  * its only end inside. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,20 +219,13 @@ static int attach_name(struct attach *at, struct err *err)
 	return rtnl_commit(&at->host, err);
 }
 
-static void put_address(struct rtnl *nl, const struct end *end, const struct net_addr *addr,
-	const struct net_addr *subnet)
-{
-	if (addr->family)
-		addr_add(nl, end->inside, addr, subnet->family ? subnet->prefix : addr->prefix);
-}
-
-static void put_route(struct rtnl *nl, const struct end *end, const struct net_addr *addr,
-	const struct net_addr *gateway)
+static void put_route(struct rtnl *nl, const struct end *end, int family)
 {
 	const struct net_bridge *network = end->iface->bridge;
+	const struct net_addr *gateway = net_iface_gateway(end->iface, family);
 	bool direct = network->driver == NET_IPVLAN && network->mode != 0;
 
-	if (addr->family && end->iface->default_route && !network->internal && gateway->family)
+	if (gateway)
 		route_default(nl, end->inside, gateway, direct);
 }
 
@@ -239,7 +233,9 @@ static void put_route(struct rtnl *nl, const struct end *end, const struct net_a
  * does not pass that on, for its port is not open in that moment: so net_announce. */
 static int attach_configure(struct attach *at, struct err *err)
 {
-	for (size_t i = 0; i < at->n; i++) {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < at->n; i++) {
 		const struct end *end = &at->ends[i];
 		const struct net_iface *iface = end->iface;
 		const struct net_bridge *network = iface->bridge;
@@ -250,13 +246,15 @@ static int attach_configure(struct attach *at, struct err *err)
 			.up = true,
 		};
 
-		put_address(&at->inner, end, &iface->addr4, &network->subnet4);
-		put_address(&at->inner, end, &iface->addr6, &network->subnet6);
+		if (at->inner.n + iface->naddrs + 3 > RTNL_BATCH)
+			r = rtnl_commit(&at->inner, err);
+		for (size_t k = 0; k < iface->naddrs; k++)
+			addr_add(&at->inner, end->inside, &iface->addrs[k]);
 		link_change(&at->inner, end->inside, iface->ifname, &set);
-		put_route(&at->inner, end, &iface->addr4, &network->gateway4);
-		put_route(&at->inner, end, &iface->addr6, &network->gateway6);
+		put_route(&at->inner, end, AF_INET);
+		put_route(&at->inner, end, AF_INET6);
 	}
-	return rtnl_commit(&at->inner, err);
+	return r < 0 ? r : rtnl_commit(&at->inner, err);
 }
 
 static void undo_one(struct rtnl *nl, const char *ifname, const struct end *end)
@@ -298,8 +296,9 @@ static int attach_run(struct attach *at, struct err *err)
 	return r;
 }
 
-/* A batch holds so many: four requests an interface outside, five inside. */
+/* A batch holds so many: four requests an interface outside. */
 enum { IFACES_MAX = 12 };
+static_assert(NET_SUBNETS_MAX + 3 <= RTNL_BATCH, "an interface does not fit into a batch");
 
 int net_attach(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)
 {

@@ -5,6 +5,7 @@
 #include <netlink/msg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "netns/addrs.h"
 #include "netns/link.h"
@@ -42,29 +43,38 @@ static int bridge_create(struct rtnl *nl, const struct net_bridge *bridge, const
 	return r;
 }
 
-/* Addresses of an older Subnet= would keep their routes. *ret: all that it shall have are there. */
-static int bridge_addresses(
-	struct rtnl *nl, const struct net_bridge *bridge, int ifindex, bool *ret, struct err *err)
+/* What carries the bridge's name: ours, with its addresses, or nothing yet. */
+static int bridge_find(struct rtnl *nl, const struct net_bridge *bridge, const char *alias,
+	struct link_info *link, struct addr_list *have, struct err *err)
 {
-	struct addr_list have = { 0 };
-	int missing = (bridge->gateway4.family != 0) + (bridge->gateway6.family != 0);
-	int r = addrs_list(nl, ifindex, &have, err);
+	int r;
 
-	for (size_t i = 0; r == 0 && i < have.n; i++) {
-		const struct addr_entry *entry = &have.v[i];
-		const struct net_addr *gateway =
-			entry->addr.family == AF_INET ? &bridge->gateway4 : &bridge->gateway6;
-		const struct net_addr *subnet =
-			entry->addr.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6;
+	link_ask(nl, bridge->ifname, link);
+	r = rtnl_commit(nl, err);
+	if (r < 0 || !link->found)
+		return r;
+	if (strcmp(link->kind, "bridge") != 0 || !link_is_ours(link, alias))
+		return not_ours(bridge, link, err);
+	return addrs_list(nl, link->ifindex, have, err);
+}
 
-		if (addr_entry_is(entry, gateway, subnet->prefix))
-			missing--;
-		else if (entry->scope == RT_SCOPE_UNIVERSE)
-			addr_delete(nl, ifindex, &entry->addr);
-	}
-	addr_list_done(&have);
-	*ret = missing == 0;
-	return r < 0 ? r : rtnl_commit(nl, err);
+static bool is_gateway(const struct net_bridge *bridge, const struct net_addr *addr)
+{
+	for (size_t i = 0; i < bridge->nsubnets; i++)
+		if (net_addr_equal(&bridge->subnets[i].gateway, addr))
+			return true;
+	return false;
+}
+
+/* Addresses of an older Subnet= would keep their routes. */
+static int leave_old(struct rtnl *nl, const struct net_bridge *bridge, int ifindex,
+	const struct addr_list *have, struct err *err)
+{
+	for (size_t i = 0; i < have->n; i++)
+		if (have->v[i].ifindex == ifindex && have->v[i].scope == RT_SCOPE_UNIVERSE &&
+			!is_gateway(bridge, &have->v[i].addr))
+			addr_delete(nl, ifindex, &have->v[i].addr);
+	return rtnl_commit(nl, err);
 }
 
 static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, const char *alias,
@@ -75,10 +85,9 @@ static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, co
 	if (link->vlan != bridge->vlan)
 		link_bridge_vlan(nl, link->ifindex, bridge->ifname, bridge->vlan);
 	link_change(nl, link->ifindex, bridge->ifname, &set);
-	if (bridge->gateway4.family)
-		addr_add(nl, link->ifindex, &bridge->gateway4, bridge->subnet4.prefix);
-	if (bridge->gateway6.family)
-		addr_add(nl, link->ifindex, &bridge->gateway6, bridge->subnet6.prefix);
+	for (size_t i = 0; i < bridge->nsubnets; i++)
+		if (bridge->subnets[i].gateway.family)
+			addr_add(nl, link->ifindex, &bridge->subnets[i].gateway);
 	return rtnl_commit(nl, err);
 }
 
@@ -88,6 +97,8 @@ static int bridge_configure(struct rtnl *nl, const struct net_bridge *bridge, co
 struct clash {
 	const struct net_bridge *bridge;
 	int ifindex; /* of the bridge, whose own routes are none; 0: it is not there yet */
+	const struct addr_list *have; /* its addresses */
+	const struct net_subnet *subnet;
 	struct net_addr route;
 	int oif;
 };
@@ -99,12 +110,31 @@ static bool clashes(const struct net_addr *subnet, const struct net_addr *route,
 	return net_addr_overlap(subnet, route) && (!gateway || route->prefix >= subnet->prefix);
 }
 
+/* What has been in use for long is not refused for a route that came later. */
+static bool is_used(const struct clash *clash, const struct net_subnet *subnet)
+{
+	return addr_list_has(clash->have, clash->ifindex, &subnet->gateway);
+}
+
+static const struct net_subnet *clash_find(
+	const struct clash *clash, const struct net_addr *route, bool gateway)
+{
+	for (size_t i = 0; i < clash->bridge->nsubnets; i++) {
+		const struct net_subnet *subnet = &clash->bridge->subnets[i];
+
+		if (clashes(&subnet->net, route, gateway) && !is_used(clash, subnet))
+			return subnet;
+	}
+	return NULL;
+}
+
 static void reply_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *msg = nlmsg_data(header);
 	struct nlattr *attrs[RTA_MAX + 1];
 	struct clash *clash = data;
 	struct net_addr route = { .family = msg->rtm_family, .prefix = msg->rtm_dst_len };
+	const struct net_subnet *subnet;
 	int oif;
 
 	if (header->nlmsg_type != RTM_NEWROUTE || msg->rtm_type != RTN_UNICAST ||
@@ -115,35 +145,37 @@ static void reply_route(const struct nlmsghdr *header, void *data)
 		return;
 	oif = attrs[RTA_OIF] ? (int)nla_get_u32(attrs[RTA_OIF]) : 0;
 	memcpy(route.bytes, nla_data(attrs[RTA_DST]), (size_t)nla_len(attrs[RTA_DST]));
-	if ((oif && oif == clash->ifindex) ||
-		(!clashes(&clash->bridge->subnet4, &route, attrs[RTA_GATEWAY] || !oif) &&
-			!clashes(&clash->bridge->subnet6, &route, attrs[RTA_GATEWAY] || !oif)))
+	subnet = clash_find(clash, &route, attrs[RTA_GATEWAY] || !oif);
+	if ((oif && oif == clash->ifindex) || !subnet)
 		return;
+	clash->subnet = subnet;
 	clash->route = route;
 	clash->oif = oif;
 }
 
-static int routes_check(
-	struct rtnl *nl, const struct net_bridge *bridge, int ifindex, struct err *err)
+static int routes_check(struct rtnl *nl, const struct net_bridge *bridge, int ifindex,
+	const struct addr_list *have, struct err *err)
 {
 	const struct rtmsg all = { 0 };
-	struct clash clash = { .bridge = bridge, .ifindex = ifindex };
+	struct clash clash = { .bridge = bridge, .ifindex = ifindex, .have = have };
 	char ifname[IFNAMSIZ] = "another link";
+	size_t used = 0;
 	int r;
 
+	while (used < bridge->nsubnets && is_used(&clash, &bridge->subnets[used]))
+		used++;
+	if (used == bridge->nsubnets)
+		return 0;
 	rtnl_begin(nl, RTM_GETROUTE, NLM_F_DUMP, &all, sizeof all, "list the routes");
 	rtnl_reply(nl, reply_route, &clash);
 	r = rtnl_commit(nl, err);
-	if (r < 0 || !clash.route.family)
+	if (r < 0 || !clash.subnet)
 		return r;
 	(void)if_indextoname((unsigned)clash.oif, ifname);
 	return err_set(err, EADDRINUSE,
 		"network %s: its subnet %s overlaps the host's route to %s by %s: choose another "
 		"with Subnet=%s",
-		bridge->name,
-		net_addr_print(
-			clash.route.family == AF_INET ? &bridge->subnet4 : &bridge->subnet6, true)
-			.text,
+		bridge->name, net_addr_print(&clash.subnet->net, true).text,
 		net_addr_print(&clash.route, true).text, ifname,
 		strcmp(bridge->name, "default") == 0 ? " in a file default.network" : "");
 }
@@ -151,23 +183,17 @@ static int routes_check(
 static int bridge_bring(
 	struct rtnl *nl, const struct net_bridge *bridge, const char *alias, struct err *err)
 {
+	struct addr_list have = { 0 };
 	struct link_info link;
-	bool complete = false;
-	int r;
+	int r = bridge_find(nl, bridge, alias, &link, &have, err);
 
-	link_ask(nl, bridge->ifname, &link);
-	r = rtnl_commit(nl, err);
-	if (r < 0)
-		return r;
-	if (link.found && (strcmp(link.kind, "bridge") != 0 || !link_is_ours(&link, alias)))
-		return not_ours(bridge, &link, err);
-	if (bridge->subnet6.family && net_ip6_probe(bridge->ifname, err) < 0)
-		return err_wrap(err, "network %s", bridge->name);
-	if (link.found)
-		r = bridge_addresses(nl, bridge, link.ifindex, &complete, err);
-	/* What has been in use for long is not refused for a route that came later. */
-	if (r == 0 && !complete)
-		r = routes_check(nl, bridge, link.ifindex, err);
+	if (r == 0 && net_subnet_first(bridge, AF_INET6) && net_ip6_probe(bridge->ifname, err) < 0)
+		r = err_wrap(err, "network %s", bridge->name);
+	if (r == 0 && link.found)
+		r = leave_old(nl, bridge, link.ifindex, &have, err);
+	if (r == 0)
+		r = routes_check(nl, bridge, link.ifindex, &have, err);
+	addr_list_done(&have);
 	if (r == 0 && !link.found)
 		r = bridge_create(nl, bridge, alias, &link, err);
 	if (r < 0)
@@ -208,19 +234,17 @@ int net_bridge_ensure(const char *instance, const struct net_bridge *bridge, str
 int net_bridge_check(const char *instance, const struct net_bridge *bridge, struct err *err)
 {
 	char alias[LINK_ALIAS];
-	struct link_info link;
+	struct addr_list have = { 0 };
+	struct link_info link = { 0 };
 	own_rtnl nl = { 0 };
 	int r = bridge_alias(instance, bridge, alias, err);
 
 	if (r == 0)
 		r = rtnl_open(&nl, -1, NETLINK_ROUTE, err);
-	if (r < 0)
-		return r;
-	link_ask(&nl, bridge->ifname, &link);
-	r = rtnl_commit(&nl, err);
-	if (r < 0)
-		return r;
-	if (link.found && (strcmp(link.kind, "bridge") != 0 || !link_is_ours(&link, alias)))
-		return not_ours(bridge, &link, err);
-	return routes_check(&nl, bridge, link.found ? link.ifindex : 0, err);
+	if (r == 0)
+		r = bridge_find(&nl, bridge, alias, &link, &have, err);
+	if (r == 0)
+		r = routes_check(&nl, bridge, link.ifindex, &have, err);
+	addr_list_done(&have);
+	return r;
 }

@@ -173,18 +173,15 @@ static bool is_wanted(const struct clear *clear, const struct addr_entry *entry)
 	if (entry->addr.family == AF_INET6 && entry->scope == RT_SCOPE_LINK)
 		return true;
 	for (size_t i = 0; i < 2; i++)
-		if (addr_entry_is(entry, &loopback[i], loopback[i].prefix))
+		if (net_addr_equal(&entry->addr, &loopback[i]))
 			return true;
 	for (size_t i = 0; i < clear->n; i++) {
 		const struct net_iface *iface = &clear->ifaces[i];
-		bool four = entry->addr.family == AF_INET;
-		const struct net_addr *subnet =
-			four ? &iface->bridge->subnet4 : &iface->bridge->subnet6;
-		const struct net_addr *addr = four ? &iface->addr4 : &iface->addr6;
 
-		if (clear->links[i].ifindex == entry->ifindex &&
-			addr_entry_is(entry, addr, subnet->family ? subnet->prefix : addr->prefix))
-			return true;
+		for (size_t k = 0; k < iface->naddrs; k++)
+			if (clear->links[i].ifindex == entry->ifindex &&
+				net_addr_equal(&entry->addr, &iface->addrs[k]))
+				return true;
 	}
 	return false;
 }

@@ -96,13 +96,14 @@ static void iface_elements(struct nft *nft, const struct net_iface *iface)
 	link_local(iface->mac, local);
 	element(nft, &set_ports, iface, NULL, 0);
 	element(nft, &set_macs, iface, iface->mac, sizeof iface->mac);
-	if (iface->addr4.family)
-		element(nft, &set_addr4, iface, iface->addr4.bytes, 4);
 	element(nft, &set_addr6, iface, local, sizeof local);
 	/* Who has no address yet asks from none, and tells the bridge which groups it listens to. */
 	element(nft, &set_addr6, iface, none, sizeof none);
-	if (iface->addr6.family)
-		element(nft, &set_addr6, iface, iface->addr6.bytes, 16);
+	for (size_t i = 0; i < iface->naddrs; i++)
+		if (iface->addrs[i].family == AF_INET)
+			element(nft, &set_addr4, iface, iface->addrs[i].bytes, 4);
+		else
+			element(nft, &set_addr6, iface, iface->addrs[i].bytes, 16);
 }
 
 /* False: nobody says what it may call itself, or it is somebody else who does. */
@@ -110,8 +111,7 @@ static bool is_guarded(const struct net_spec *member, const struct net_iface *if
 {
 	static const uint8_t none[6];
 
-	return !member->foreign_source && net_is_ours(iface->bridge) &&
-	       (iface->addr4.family || iface->addr6.family) &&
+	return !member->foreign_source && net_is_ours(iface->bridge) && iface->naddrs &&
 	       memcmp(iface->mac, none, sizeof none) != 0;
 }
 

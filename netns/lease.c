@@ -10,7 +10,7 @@
 #include "supervisor/base/str.h"
 
 struct plan {
-	struct net_addr subnet, gateway;
+	const struct net_subnet *subnet;
 	uint64_t span;         /* of the subnet */
 	uint64_t first, count; /* of the range: where it begins in the subnet, and its length */
 	const struct net_lease *leases;
@@ -30,12 +30,14 @@ static size_t plan_owner(const struct plan *plan, const struct net_addr *addr)
 /* May a unit have it at all: in the subnet and neither the network's own nor a special one. */
 static bool plan_usable(const struct plan *plan, const struct net_addr *addr)
 {
-	struct net_addr first = net_addr_nth(&plan->subnet, 0);
-	struct net_addr last = net_addr_nth(&plan->subnet, plan->span - 1);
+	const struct net_addr *net = &plan->subnet->net;
+	const struct net_addr *gateway = &plan->subnet->gateway;
+	struct net_addr first = net_addr_nth(net, 0);
+	struct net_addr last = net_addr_nth(net, plan->span - 1);
 
-	if (!net_addr_in(&plan->subnet, addr))
+	if (!net_addr_in(net, addr))
 		return false;
-	if (plan->gateway.family && memcmp(plan->gateway.bytes, addr->bytes, 16) == 0)
+	if (gateway->family && memcmp(gateway->bytes, addr->bytes, 16) == 0)
 		return false;
 	/* A /31 has neither network nor broadcast (RFC 3021); IPv6 has no broadcast. */
 	if (plan->span > 2 && net_addr_equal(&first, addr))
@@ -53,13 +55,14 @@ static int plan_fixed(struct plan *plan, struct err *err)
 
 		if (!addr.family)
 			continue;
-		addr.prefix = addr.family == plan->subnet.family
-				      ? net_addr_nth(&plan->subnet, 0).prefix
+		addr.prefix = addr.family == plan->subnet->net.family
+				      ? net_addr_nth(&plan->subnet->net, 0).prefix
 				      : addr.prefix;
 		if (!plan_usable(plan, &addr))
 			return err_set(err, EINVAL,
 				"%s: address %s is not free for containers in subnet %s",
-				lease->unit, text.text, net_addr_print(&plan->subnet, true).text);
+				lease->unit, text.text,
+				net_addr_print(&plan->subnet->net, true).text);
 		owner = plan_owner(plan, &addr);
 		if (owner < plan->n)
 			return err_set(err, EADDRINUSE, "%s: address %s belongs to %s already",
@@ -86,7 +89,7 @@ static void plan_stored_line(struct plan *plan, const char *line, size_t len)
 		return;
 	*unit++ = '\0';
 	if (strchr(text, '/') || net_addr_parse(text, &addr) < 0 || !plan_usable(plan, &addr) ||
-		net_addr_index(&plan->subnet, &addr) - plan->first >= plan->count ||
+		net_addr_index(&plan->subnet->net, &addr) - plan->first >= plan->count ||
 		plan_owner(plan, &addr) < plan->n)
 		return;
 	for (size_t i = 0; i < plan->n; i++)
@@ -96,13 +99,14 @@ static void plan_stored_line(struct plan *plan, const char *line, size_t len)
 
 static int plan_full(const struct plan *plan, const char *unit, struct err *err)
 {
+	const struct net_addr_text net = net_addr_print(&plan->subnet->net, true);
+
 	if (plan->count < plan->span)
 		return err_set(err, ENOSPC,
 			"%s: the range of subnet %s is full: give the network a larger IPRange=",
-			unit, net_addr_print(&plan->subnet, true).text);
+			unit, net.text);
 	return err_set(err, ENOSPC,
-		"%s: subnet %s is full: give the network a larger Subnet=", unit,
-		net_addr_print(&plan->subnet, true).text);
+		"%s: subnet %s is full: give the network a larger Subnet=", unit, net.text);
 }
 
 static int plan_hashed(struct plan *plan, struct err *err)
@@ -117,7 +121,7 @@ static int plan_hashed(struct plan *plan, struct err *err)
 		/* n units and three special addresses can be in the way: more probes find nothing. */
 		for (; tried < plan->count && tried < plan->n + 4; tried++) {
 			addr = net_addr_nth(
-				&plan->subnet, plan->first + (start + tried) % plan->count);
+				&plan->subnet->net, plan->first + (start + tried) % plan->count);
 			if (plan_usable(plan, &addr) && plan_owner(plan, &addr) == plan->n)
 				break;
 		}
@@ -143,13 +147,12 @@ static int plan_run(struct plan *plan, const char *stored, struct err *err)
 	return plan_hashed(plan, err);
 }
 
-int net_lease_assign(const struct net_pool *pool, struct net_lease *leases, size_t n,
+int net_lease_assign(const struct net_subnet *subnet, struct net_lease *leases, size_t n,
 	const char *stored, struct err *err)
 {
 	struct plan plan = {
-		.subnet = pool->subnet,
-		.gateway = pool->gateway,
-		.span = net_addr_span(&pool->subnet),
+		.subnet = subnet,
+		.span = net_addr_span(&subnet->net),
 		.leases = leases,
 		.addrs = calloc(n ? n : 1, sizeof *plan.addrs),
 		.n = n,
@@ -159,9 +162,9 @@ int net_lease_assign(const struct net_pool *pool, struct net_lease *leases, size
 	if (!plan.addrs)
 		return err_sys(err, ENOMEM, "assign addresses");
 	plan.count = plan.span;
-	if (pool->range.first.family) {
-		plan.first = net_addr_index(&pool->subnet, &pool->range.first);
-		plan.count = net_addr_index(&pool->subnet, &pool->range.last) - plan.first + 1;
+	if (subnet->range.first.family) {
+		plan.first = net_addr_index(&subnet->net, &subnet->range.first);
+		plan.count = net_addr_index(&subnet->net, &subnet->range.last) - plan.first + 1;
 	}
 	r = plan_run(&plan, stored, err);
 	for (size_t i = 0; r == 0 && i < n; i++)

@@ -328,32 +328,29 @@ static size_t addr_size(const struct net_addr *addr)
 	return addr->family == AF_INET ? 4 : 16;
 }
 
-void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint8_t prefix)
+void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr)
 {
 	struct ifaddrmsg info = {
 		.ifa_family = addr->family,
-		.ifa_prefixlen = prefix,
+		.ifa_prefixlen = addr->prefix,
 		.ifa_index = (unsigned)ifindex,
 		.ifa_flags = addr->family == AF_INET6 ? IFA_F_NODAD : 0,
 		.ifa_scope = RT_SCOPE_UNIVERSE,
 	};
-	struct net_addr subnet = *addr;
 
 	rtnl_begin(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof info,
 		"add address %s", net_addr_print(addr, false).text);
 	rtnl_put(nl, IFA_LOCAL, addr->bytes, addr_size(addr));
 	rtnl_put(nl, IFA_ADDRESS, addr->bytes, addr_size(addr));
-	subnet.prefix = prefix;
-	if (addr->family == AF_INET && prefix < 31)
-		rtnl_put(nl, IFA_BROADCAST, net_addr_nth(&subnet, net_addr_span(&subnet) - 1).bytes,
-			4);
+	if (addr->family == AF_INET && addr->prefix < 31)
+		rtnl_put(nl, IFA_BROADCAST, net_addr_nth(addr, net_addr_span(addr) - 1).bytes, 4);
 }
 
 void addr_lease(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint32_t lifetime)
 {
 	const struct ifa_cacheinfo times = { .ifa_prefered = lifetime, .ifa_valid = lifetime };
 
-	addr_add(nl, ifindex, addr, addr->prefix);
+	addr_add(nl, ifindex, addr);
 	if (lifetime)
 		rtnl_put(nl, IFA_CACHEINFO, &times, sizeof times);
 }

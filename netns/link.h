@@ -67,8 +67,8 @@ void link_bridge_vlan(struct rtnl *nl, int ifindex, const char *ifname, unsigned
 void link_port_vlan(struct rtnl *nl, int ifindex, const char *ifname, unsigned vlan, unsigned old);
 void link_delete(struct rtnl *nl, int ifindex, const char *ifname);
 
-/* The address with a subnet's prefix; without duplicate address detection. There already: fine. */
-void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint8_t prefix);
+/* The address with its subnet's prefix; without duplicate address detection. There already: fine. */
+void addr_add(struct rtnl *nl, int ifindex, const struct net_addr *addr);
 /* The same for so many seconds; 0: for ever. */
 void addr_lease(struct rtnl *nl, int ifindex, const struct net_addr *addr, uint32_t lifetime);
 void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr);

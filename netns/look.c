@@ -138,31 +138,27 @@ static bool has_default(const struct net_view *view, uint8_t family)
 }
 
 /* An interface without even the address that the kernel gives it has IPv6 switched off (Sysctl=). */
-static bool is_wanted(const struct net_view *view, const struct net_addr *addr)
+static bool is_wanted(const struct net_view *view, uint8_t family)
 {
-	return addr->family && (addr->family == AF_INET || has_family(view, AF_INET6));
+	return family == AF_INET || has_family(view, AF_INET6);
 }
 
 static enum net_state compare_inside(const struct net_iface *iface, const struct net_view *view)
 {
-	const struct {
-		const struct net_addr *addr, *gateway;
-	} families[] = { { &iface->addr4, &iface->bridge->gateway4 },
-		{ &iface->addr6, &iface->bridge->gateway6 } };
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 	if (!view->found)
 		return NET_GONE;
 	if (!view->up)
 		return NET_DOWN;
-	for (size_t i = 0; i < 2; i++) {
-		if (!is_wanted(view, families[i].addr))
-			continue;
-		if (!net_view_has(view, families[i].addr))
+	for (size_t i = 0; i < iface->naddrs; i++)
+		if (is_wanted(view, iface->addrs[i].family) &&
+			!net_view_has(view, &iface->addrs[i]))
 			return NET_NO_ADDRESS;
-		if (iface->default_route && !iface->bridge->internal &&
-			families[i].gateway->family && !has_default(view, families[i].addr->family))
+	for (size_t i = 0; i < sizeof families; i++)
+		if (net_iface_gateway(iface, families[i]) && is_wanted(view, families[i]) &&
+			!has_default(view, families[i]))
 			return NET_NO_ROUTE;
-	}
 	return NET_RIGHT;
 }
 

@@ -4,26 +4,6 @@
 #include "netns/net.h"
 #include "supervisor/base/str.h"
 
-bool net_is_ours(const struct net_bridge *bridge)
-{
-	return bridge->driver == NET_BRIDGE && !bridge->unmanaged;
-}
-
-bool net_by_rules(const struct net_port *ports, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!ports[i].proxied)
-			return true;
-	return false;
-}
-
-const char *net_publish_mode(const struct net_spec *net)
-{
-	if (!net->nports)
-		return NULL;
-	return net_by_rules(net->ports, net->nports) ? "nftables" : "proxy";
-}
-
 void net_bridge_ifname(const char *network, char ret[static 16])
 {
 	/* A longer name keeps its beginning, for people, and gets a hash, for uniqueness. */

@@ -41,6 +41,13 @@ bool net_is_ours(const struct net_bridge *bridge);
 bool net_by_rules(const struct net_port *ports, size_t n);
 /* "nftables" or "proxy": how its ports are published, all in one way. NULL: it has none. */
 const char *net_publish_mode(const struct net_spec *net);
+/* Each of these: the first one, or NULL. */
+const struct net_subnet *net_subnet_of(
+	const struct net_bridge *bridge, const struct net_addr *addr);
+const struct net_subnet *net_subnet_first(const struct net_bridge *bridge, int family);
+const struct net_addr *net_addr_first(const struct net_addr *addrs, size_t n, int family);
+/* By whom the interface's default route of a family leads; NULL: it has none. */
+const struct net_addr *net_iface_gateway(const struct net_iface *iface, int family);
 
 /*
  * net_bridge_ensure - the bridge exists, is up, has its gateway addresses and MTU
@@ -276,22 +283,19 @@ void net_mac(const char *seed, uint8_t ret[static 6]);
 /*
  * Leases: an address for each (network, unit), stable over restarts and reboots.
  *
- * The file is text, one "ADDRESS UNIT" a line; the caller reads and writes it, one per network and
- * family. Hash first, probe linearly; gateway, network and broadcast address are never given out.
+ * The file is text, one "ADDRESS UNIT" a line; the caller reads and writes it, one per network: a line
+ * counts for the subnet that its address is in. Hash first, probe linearly; gateway, network and
+ * broadcast address are never given out.
  */
 struct net_lease {
 	const char *unit;
 	struct net_addr fixed; /* IP= was given: family not 0 */
 	struct net_addr addr;  /* the result, with prefix 32 or 128 */
 };
-struct net_pool {
-	struct net_addr subnet, gateway; /* a gateway of family 0: there is none */
-	struct net_range range;          /* what is leased; family 0: all of the subnet */
-};
-/* Fills addr of each; a stored lease (`stored` is the file's text, or NULL) wins over the hash, a
+/* Fills addr of each in one subnet; a stored lease (`stored` is the file's text, or NULL) wins over the hash, a
  * fixed address over a stored lease. Fails: -ENOSPC the subnet is full, -EADDRINUSE two fixed ones
  * are equal, -EINVAL one is outside the subnet or the network's own. */
-int net_lease_assign(const struct net_pool *pool, struct net_lease *leases, size_t n,
+int net_lease_assign(const struct net_subnet *subnet, struct net_lease *leases, size_t n,
 	const char *stored, struct err *err);
 /* The text for the file (for file_replace_at): the length, or -ENOSPC when `size` is too small. */
 ssize_t net_lease_print(const struct net_lease *leases, size_t n, char *buf, size_t size);

@@ -18,6 +18,14 @@ struct net_range {
 	struct net_addr first, last;
 };
 
+/* One subnet of a network. */
+struct net_subnet {
+	struct net_addr net;     /* the bits behind the prefix are 0 */
+	struct net_addr gateway; /* with the same prefix; family 0: there is none */
+	struct net_range range;  /* what is leased; family 0: all of it */
+};
+enum { NET_SUBNETS_MAX = 8 }; /* of one network */
+
 /* How the containers of a network are attached to it. */
 enum net_driver {
 	NET_BRIDGE,  /* a veth pair each, on a bridge */
@@ -32,9 +40,9 @@ struct net_bridge {
 	/* NET_BRIDGE: the bridge's name; else the parent's, "eth0" or "eth0.20", which is made as a
 	 * VLAN of eth0 when it is missing. At most 15 bytes. */
 	const char *ifname;
-	/* The gateways of a bridge of ours are its own addresses; their prefix is the subnet's. */
-	struct net_addr subnet4, gateway4;
-	struct net_addr subnet6, gateway6;
+	/* IPv4 before IPv6; the gateways of a bridge of ours are its own addresses. */
+	const struct net_subnet *subnets;
+	size_t nsubnets;
 	bool internal;  /* no default route, no masquerade */
 	bool isolate;   /* its containers are kept from those of other networks */
 	bool unmanaged; /* NET_BRIDGE: somebody else's: gets our ports and nothing else */
@@ -52,9 +60,10 @@ struct net_iface {
 	const char *host_ifname; /* the bridge's end of the veth pair: "b" + 10 hex digits */
 	const char *alias;       /* ifalias of that end: "berth:INSTANCE:UNIT:INDEX" */
 	const char *ifname;      /* inside: eth0, eth1, … */
-	/* Hosts' addresses (prefix 32 or 128): the length of the subnet is the bridge's. */
-	struct net_addr addr4, addr6;
-	bool default_route; /* through the network's gateways, unless it is internal */
+	/* One in each subnet of the network, in their order, each with the length of its subnet. */
+	const struct net_addr *addrs;
+	size_t naddrs;
+	bool default_route; /* of each family, by the first gateway, unless the network is internal */
 	uint8_t mac[6];     /* all zero: the kernel's choice; net_mac() gives a stable one */
 };
 

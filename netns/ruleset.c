@@ -249,8 +249,6 @@ static void write_masquerade(
 {
 	struct nft *nft = &rules->nft;
 
-	if (!subnet->family || bridge->internal)
-		return;
 	nft_rule_begin(nft, "postrouting");
 	nft_match_subnet(nft, true, subnet);
 	nft_match_ifset(nft, NFT_META_OIFNAME, false, &set_bridges);
@@ -285,8 +283,10 @@ static void write_postrouting(struct ruleset *rules)
 	if (rules->loop6)
 		write_from_loopback(nft, &loopback6);
 	for (size_t i = 0; i < rules->nbridges; i++) {
-		write_masquerade(rules, rules->bridges[i], &rules->bridges[i]->subnet4);
-		write_masquerade(rules, rules->bridges[i], &rules->bridges[i]->subnet6);
+		const struct net_bridge *bridge = rules->bridges[i];
+
+		for (size_t k = 0; !bridge->internal && k < bridge->nsubnets; k++)
+			write_masquerade(rules, bridge, &bridge->subnets[k].net);
 	}
 }
 
@@ -353,7 +353,7 @@ static const struct host_set {
 static void host_port_elements(struct nft *nft, const struct host_set *to,
 	const struct net_addr *from, const struct net_host_port *port)
 {
-	for (unsigned i = 0; from->family == to->family && i < port->count; i++) {
+	for (unsigned i = 0; i < port->count; i++) {
 		const uint16_t number = htons((uint16_t)(port->port + i));
 		uint8_t key[24] = { 0 };
 
@@ -364,22 +364,29 @@ static void host_port_elements(struct nft *nft, const struct host_set *to,
 	}
 }
 
+static void host_set_elements(
+	struct nft *nft, const struct host_set *to, const struct net_spec *member)
+{
+	for (size_t i = 0; i < member->nifaces; i++) {
+		const struct net_iface *iface = &member->ifaces[i];
+
+		for (size_t k = 0; k < iface->naddrs; k++)
+			for (size_t n = 0;
+				iface->addrs[k].family == to->family && n < member->nhost_ports;
+				n++)
+				host_port_elements(
+					nft, to, &iface->addrs[k], &member->host_ports[n]);
+	}
+}
+
 static void write_host_set(struct ruleset *rules, const struct host_set *to)
 {
 	struct nft *nft = &rules->nft;
 
 	nft_set_add(nft, &to->set);
 	nft_elements_begin(nft, &to->set);
-	for (size_t i = 0; i < rules->nmembers; i++) {
-		const struct net_spec *member = rules->members[i];
-
-		for (size_t k = 0; k < member->nhost_ports; k++)
-			for (size_t n = 0; n < member->nifaces; n++)
-				host_port_elements(nft, to,
-					to->family == AF_INET ? &member->ifaces[n].addr4
-							      : &member->ifaces[n].addr6,
-					&member->host_ports[k]);
-	}
+	for (size_t i = 0; i < rules->nmembers; i++)
+		host_set_elements(nft, to, rules->members[i]);
 	nft_elements_end(nft);
 	nft_rule_begin(nft, "input");
 	nft_match_family(nft, to->family);
@@ -476,7 +483,7 @@ static int loopback6_routes(const struct ruleset *rules, struct err *err)
 		};
 		struct link_info link;
 
-		if (!rules->bridges[i]->subnet6.family || rules->bridges[i]->internal)
+		if (!net_subnet_first(rules->bridges[i], AF_INET6) || rules->bridges[i]->internal)
 			continue;
 		link_ask(&nl, rules->bridges[i]->ifname, &link);
 		r = rtnl_commit(&nl, err);
@@ -509,7 +516,7 @@ static int write_sysctls(const struct ruleset *rules, struct err *err)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && rules->published && i < rules->nbridges; i++)
-		if (rules->bridges[i]->subnet4.family)
+		if (net_subnet_first(rules->bridges[i], AF_INET))
 			r = netns_sysctl(
 				"1", err, "ipv4/conf/%s/route_localnet", rules->bridges[i]->ifname);
 	if (r == 0 && rules->routed && rules->four)
@@ -552,8 +559,8 @@ static void rules_learn(struct ruleset *rules)
 	for (size_t i = 0; i < rules->nbridges; i++) {
 		const struct net_bridge *bridge = rules->bridges[i];
 
-		rules->four = rules->four || bridge->subnet4.family;
-		rules->six = rules->six || bridge->subnet6.family;
+		rules->four = rules->four || net_subnet_first(bridge, AF_INET);
+		rules->six = rules->six || net_subnet_first(bridge, AF_INET6);
 		rules->internal = rules->internal || bridge->internal;
 		rules->routed = rules->routed || !bridge->internal;
 	}

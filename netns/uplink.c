@@ -42,14 +42,6 @@ static bool has_addr(const struct net_uplink *uplink, const struct net_addr *add
 	return false;
 }
 
-static bool is_there(const struct addr_list *have, int ifindex, const struct net_addr *addr)
-{
-	for (size_t i = 0; i < have->n; i++)
-		if (have->v[i].ifindex == ifindex && addr_entry_is(&have->v[i], addr, addr->prefix))
-			return true;
-	return false;
-}
-
 /* Reached through a subnet of the link, or as a neighbour that only we know of. */
 static bool is_onlink(const struct net_uplink *uplink, const struct net_addr *gateway)
 {
@@ -106,7 +98,7 @@ static int take_new(struct rtnl *nl, int ifindex, const struct net_uplink *now, 
 	int r = addrs_list(nl, ifindex, &have, err);
 
 	for (size_t i = 0; r == 0 && i < now->naddrs; i++)
-		if (now->lifetime || !is_there(&have, ifindex, &now->addrs[i]))
+		if (now->lifetime || !addr_list_has(&have, ifindex, &now->addrs[i]))
 			addr_lease(nl, ifindex, &now->addrs[i], now->lifetime);
 	addr_list_done(&have);
 	if (r < 0)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cgroups/cgroup.h"
@@ -55,11 +56,12 @@ static void network_notes(const struct unit_set *set)
 		const struct net_bridge *network = set->bridges[i];
 		struct err err = { 0 };
 
-		if (network->subnet6.family && net_ip6_probe(NULL, &err) < 0)
+		if (net_subnet_first(network, AF_INET6) && net_ip6_probe(NULL, &err) < 0)
 			network_note(network, err.text);
 		if (!net_is_ours(network))
 			continue;
-		if (network->subnet4.family && !network->internal && net_forward_probe() < 0)
+		if (net_subnet_first(network, AF_INET) && !network->internal &&
+			net_forward_probe() < 0)
 			network_note(network,
 				"it forwards no packets, and /proc/sys is read-only: set "
 				"net.ipv4.ip_forward=1 before berth starts, or write Internal=yes");

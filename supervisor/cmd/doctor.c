@@ -297,9 +297,11 @@ static int probe_forward(const struct check *check)
 static int probe_guard(const struct check *check)
 {
 	const struct net_bridge bridge = { .name = "doctor", .ifname = "doctor" };
+	const struct net_addr addr = { .family = AF_INET, .prefix = 24, .bytes = { 10, 0, 0, 2 } };
 	const struct net_iface iface = { .bridge = &bridge,
 		.host_ifname = "doctor",
-		.addr4 = { .family = AF_INET, .prefix = 32, .bytes = { 10, 0, 0, 2 } },
+		.addrs = &addr,
+		.naddrs = 1,
 		.mac = { 2 } };
 	const struct net_spec spec = { .ifaces = &iface, .nifaces = 1 };
 	const struct net_spec *const members[] = { &spec };

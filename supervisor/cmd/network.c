@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "supervisor/base/str.h"
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/network.h"
 
@@ -60,6 +62,22 @@ static int print_member(const struct network_member *member, void *data, struct 
 	return 0;
 }
 
+static struct subnets_text {
+	char text[NET_SUBNETS_MAX * sizeof(struct net_addr_text)];
+} subnets_of(const struct net_bridge *network, int family)
+{
+	struct subnets_text ret = { "" };
+	struct strbuf text = STRBUF(ret.text);
+
+	for (size_t i = 0; i < network->nsubnets; i++)
+		if (network->subnets[i].net.family == family)
+			strbuf_add(&text, "%s%s", text.used ? "," : "",
+				net_addr_print(&network->subnets[i].net, true).text);
+	if (!text.used)
+		strbuf_add(&text, "-");
+	return ret;
+}
+
 static int do_ls(struct network_command *c)
 {
 	if (c->json)
@@ -72,11 +90,8 @@ static int do_ls(struct network_command *c)
 		if (!network_is_named(c, &c->set.units[i]))
 			continue;
 		printf("%-19s %-8s %-16s %-19s %-23s ", network->name, network_driver(network),
-			network->ifname,
-			network->subnet4.family ? net_addr_print(&network->subnet4, true).text
-						: "-",
-			network->subnet6.family ? net_addr_print(&network->subnet6, true).text
-						: "-");
+			network->ifname, subnets_of(network, AF_INET).text,
+			subnets_of(network, AF_INET6).text);
 		(void)network_members(c, network, print_member, &first, NULL);
 		puts(first ? "-" : "");
 	}

@@ -58,18 +58,14 @@ struct rules_seen {
 	size_t ports;
 };
 
-static bool is_in(const struct net_bridge *network, const struct net_addr *addr)
-{
-	return net_addr_in(addr->family == AF_INET ? &network->subnet4 : &network->subnet6, addr);
-}
-
 static void rule_count(const struct net_rule *rule, void *data)
 {
 	struct rules_seen *seen = data;
 
 	seen->there = seen->there || (strcmp(rule->kind, "calls") == 0 &&
 					     strcmp(rule->ifname, seen->network->ifname) == 0);
-	seen->ports += strcmp(rule->kind, "published") == 0 && is_in(seen->network, &rule->addr);
+	seen->ports +=
+		strcmp(rule->kind, "published") == 0 && net_subnet_of(seen->network, &rule->addr);
 }
 
 static int rules_check(const struct network_command *c, struct check *check, struct err *err)
@@ -80,7 +76,7 @@ static int rules_check(const struct network_command *c, struct check *check, str
 	int r = net_rules_look(c->set.instance, rule_count, &seen, err);
 
 	for (size_t i = 0; i < c->set.nports; i++)
-		if (is_in(check->network, &c->set.ports[i].addr))
+		if (net_subnet_of(check->network, &c->set.ports[i].addr))
 			wanted += c->set.ports[i].count;
 	(void)snprintf(why, sizeof why, "are %zu of %zu: berth reload", seen.ports, wanted);
 	if (r == 0 && !seen.there)
@@ -90,14 +86,23 @@ static int rules_check(const struct network_command *c, struct check *check, str
 	return r;
 }
 
+/* NULL: the bridge has them all. */
+static const struct net_addr *lost_gateway(
+	const struct net_bridge *network, const struct net_view *view)
+{
+	for (size_t i = 0; i < network->nsubnets; i++)
+		if (!net_view_has(view, &network->subnets[i].gateway))
+			return &network->subnets[i].gateway;
+	return NULL;
+}
+
 static int bridge_check(const struct network_command *c, struct check *check,
 	const struct net_view *view, struct err *err)
 {
 	const struct net_bridge *network = check->network;
-	bool complete =
-		net_view_has(view, &network->gateway4) && net_view_has(view, &network->gateway6);
+	const struct net_addr *lost = lost_gateway(network, view);
 	struct err why = { 0 };
-	int r = view->found && complete ? 0 : net_bridge_check(c->set.instance, network, &why);
+	int r = view->found && !lost ? 0 : net_bridge_check(c->set.instance, network, &why);
 
 	if (r == -EEXIST || r == -EADDRINUSE) {
 		puts(why.text);
@@ -108,9 +113,13 @@ static int bridge_check(const struct network_command *c, struct check *check,
 		wrong(check, "bridge", network->ifname, "is missing: berth reload");
 	} else if (check->used && !view->up) {
 		wrong(check, "bridge", network->ifname, "is down: berth reload");
-	} else if (check->used && !complete) {
-		wrong(check, "bridge", network->ifname,
-			"has not the gateway's address: berth reload");
+	} else if (check->used && lost) {
+		char words[120];
+
+		(void)snprintf(words, sizeof words,
+			"has not the gateway's address %s: berth reload",
+			net_addr_print(lost, false).text);
+		wrong(check, "bridge", network->ifname, words);
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "supervisor/base/own.h"
 #include "supervisor/cmd/cmd.h"
@@ -12,7 +13,8 @@
 
 static json_t *address_json(const struct net_addr *addr, bool with_prefix)
 {
-	return addr->family ? json_string(net_addr_print(addr, with_prefix).text) : json_null();
+	return addr && addr->family ? json_string(net_addr_print(addr, with_prefix).text)
+				    : json_null();
 }
 
 static json_t *counters_json(const struct net_usage *usage)
@@ -31,22 +33,29 @@ static json_t *route_json(const struct net_route *route)
 		address_json(&route->via, false));
 }
 
+static json_t *addresses_json(const struct net_addr *addrs, size_t n, bool with_prefix)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(array, address_json(&addrs[i], with_prefix));
+	return array;
+}
+
 static json_t *view_json(const char *ifname, const struct net_view *view)
 {
-	json_t *addrs = json_array();
 	json_t *routes = json_array();
 	char mac[20];
 
-	for (size_t i = 0; i < view->naddrs; i++)
-		(void)json_array_append_new(addrs, address_json(&view->addrs[i], true));
 	for (size_t i = 0; i < view->nroutes; i++)
 		(void)json_array_append_new(routes, route_json(&view->routes[i]));
 	(void)snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", view->mac[0], view->mac[1],
 		view->mac[2], view->mac[3], view->mac[4], view->mac[5]);
 	return json_pack("{s:s,s:b,s:b,s:s,s:s,s:i,s:s,s:o,s:o,s:o}", "name", ifname, "exists",
 		(int)view->found, "up", (int)view->up, "kind", view->kind, "mac", mac, "mtu",
-		(int)view->mtu, "alias", view->alias, "addresses", addrs, "routes", routes,
-		"counters", counters_json(&view->usage));
+		(int)view->mtu, "alias", view->alias, "addresses",
+		addresses_json(view->addrs, view->naddrs, true), "routes", routes, "counters",
+		counters_json(&view->usage));
 }
 
 static json_t *ports_json(const struct net_spec *net)
@@ -62,11 +71,12 @@ static json_t *ports_json(const struct net_spec *net)
 static int member_json(const struct network_member *member, void *data, struct err *err)
 {
 	const struct net_iface *iface = member->iface;
-	json_t *o = json_pack("{s:s,s:o,s:o,s:b,s:o,s:s?}", "unit", member->unit->id, "ipv4",
-		address_json(&iface->addr4, false), "ipv6", address_json(&iface->addr6, false),
-		"default_route", (int)iface->default_route, "ports",
-		ports_json(&member->unit->spec->net), "publish_mode",
-		net_publish_mode(&member->unit->spec->net));
+	json_t *o = json_pack("{s:s,s:o,s:o,s:o,s:b,s:o,s:s?}", "unit", member->unit->id, "ipv4",
+		address_json(net_addr_first(iface->addrs, iface->naddrs, AF_INET), false), "ipv6",
+		address_json(net_addr_first(iface->addrs, iface->naddrs, AF_INET6), false),
+		"addresses", addresses_json(iface->addrs, iface->naddrs, false), "default_route",
+		(int)iface->default_route, "ports", ports_json(&member->unit->spec->net),
+		"publish_mode", net_publish_mode(&member->unit->spec->net));
 	own_fd pin = netns_open(member->pin, err);
 	struct net_view view;
 
@@ -105,8 +115,7 @@ static bool is_about(const struct concern *concern, const struct net_rule *rule)
 	char ifname[sizeof rule->ifname];
 
 	if (rule->addr.family)
-		return net_addr_in(&network->subnet4, &rule->addr) ||
-		       net_addr_in(&network->subnet6, &rule->addr);
+		return net_subnet_of(network, &rule->addr);
 	memcpy(ifname, rule->ifname, sizeof ifname);
 	return strcmp(ifname, network->ifname) == 0 ||
 	       network_members(concern->c, network, is_port_of, ifname, NULL) != 0;
@@ -147,6 +156,29 @@ static json_t *labels_json(const struct strv *labels)
 	return o;
 }
 
+/* The first subnet of a family, as it was before there were several: see "subnets". */
+static void family_json(const struct net_bridge *network, int family, const char *net,
+	const char *gateway, json_t *o)
+{
+	const struct net_subnet *subnet = net_subnet_first(network, family);
+
+	(void)json_object_set_new(o, net, address_json(subnet ? &subnet->net : NULL, true));
+	(void)json_object_set_new(
+		o, gateway, address_json(subnet ? &subnet->gateway : NULL, false));
+}
+
+static json_t *subnets_json(const struct net_bridge *network)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < network->nsubnets; i++)
+		(void)json_array_append_new(
+			array, json_pack("{s:o,s:o}", "subnet",
+				       address_json(&network->subnets[i].net, true), "gateway",
+				       address_json(&network->subnets[i].gateway, false)));
+	return array;
+}
+
 static json_t *network_json(
 	const struct network_command *c, const struct unit *unit, struct err *err)
 {
@@ -154,18 +186,22 @@ static json_t *network_json(
 	json_t *members = json_array();
 	json_t *rules = rules_json(c, network, err);
 	struct net_view view;
+	json_t *o;
 
 	if (!rules || net_look(-1, network->ifname, &view, err) < 0 ||
 		network_members(c, network, member_json, members, err) < 0)
 		return NULL;
-	return json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name",
-		network->name, "unit", unit->id, "driver", network_driver(network), "managed",
-		(int)net_is_ours(network), "internal", (int)network->internal, "isolate",
-		(int)network->isolate, "subnet4", address_json(&network->subnet4, true), "gateway4",
-		address_json(&network->gateway4, false), "subnet6",
-		address_json(&network->subnet6, true), "gateway6",
-		address_json(&network->gateway6, false), "labels", labels_json(&unit->labels),
-		"link", view_json(network->ifname, &view), "rules", rules, "members", members);
+	o = json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:o}", "name", network->name, "unit", unit->id,
+		"driver", network_driver(network), "managed", (int)net_is_ours(network), "internal",
+		(int)network->internal, "isolate", (int)network->isolate, "subnets",
+		subnets_json(network));
+	family_json(network, AF_INET, "subnet4", "gateway4", o);
+	family_json(network, AF_INET6, "subnet6", "gateway6", o);
+	(void)json_object_set_new(o, "labels", labels_json(&unit->labels));
+	(void)json_object_set_new(o, "link", view_json(network->ifname, &view));
+	(void)json_object_set_new(o, "rules", rules);
+	(void)json_object_set_new(o, "members", members);
+	return o;
 }
 
 /* ---- as a tree ----------------------------------------------------------------------------------- */

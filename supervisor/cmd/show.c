@@ -182,9 +182,15 @@ struct show_buf show_list(const json_t *array)
 	const json_t *item;
 	size_t i;
 
-	for (i = 0; (item = json_array_get(array, i)); i++)
+	for (i = 0; (item = json_array_get(array, i)); i++) {
+		/* Half an address is another one. */
+		if (buf.used + json_string_length(item) + sizeof ", ..." > sizeof ret.text)
+			break;
 		strbuf_add(&buf, "%s%s", i ? ", " : "", json_string_value(item));
-	if (!buf.used)
+	}
+	if (item)
+		strbuf_add(&buf, ", ...");
+	else if (!buf.used)
 		strbuf_add(&buf, "-");
 	return ret;
 }

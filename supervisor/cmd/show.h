@@ -44,7 +44,7 @@ struct show_buf show_state(const json_t *unit);
 /* "exited with code 1", "was killed by SIGKILL", "was killed for using too much memory (peak 64.0M)";
  * "" when no run has ended. */
 struct show_buf show_exit(const json_t *unit);
-/* The words of an array of strings, separated by ", "; "-" for none. */
+/* The words of an array of strings, separated by ", ", and "..." for those without room; "-" for none. */
 struct show_buf show_list(const json_t *array);
 
 /* A table: a line for each unit, a cell for each of the n columns (SHOW_COLUMNS_MAX at most). */

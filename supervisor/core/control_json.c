@@ -33,19 +33,14 @@ static json_t *labels_json(const struct strv *labels)
 	return o;
 }
 
-static void add_address(json_t *array, const struct net_addr *addr)
-{
-	if (addr->family)
-		(void)json_array_append_new(array, json_string(net_addr_print(addr, false).text));
-}
-
 static json_t *addresses_json(const struct net_spec *net)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < net->nifaces; i++) {
-		add_address(array, &net->ifaces[i].addr4);
-		add_address(array, &net->ifaces[i].addr6);
+		for (size_t k = 0; k < net->ifaces[i].naddrs; k++)
+			(void)json_array_append_new(array,
+				json_string(net_addr_print(&net->ifaces[i].addrs[k], false).text));
 	}
 	return array;
 }

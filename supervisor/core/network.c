@@ -169,9 +169,7 @@ static bool leads_astray(const struct supervisor *sv, const struct net_port *por
 	for (size_t i = 0; i < sv->set->nbridges; i++) {
 		const struct net_bridge *bridge = sv->set->bridges[i];
 
-		if (sv->network_outcomes[i].code &&
-			(net_addr_in(&bridge->subnet4, &port->addr) ||
-				net_addr_in(&bridge->subnet6, &port->addr)))
+		if (sv->network_outcomes[i].code && net_subnet_of(bridge, &port->addr))
 			return true;
 	}
 	return false;

@@ -10,13 +10,17 @@
 #include "supervisor/base/clock.h"
 #include "supervisor/base/own.h"
 
-/* Two networks, as the tests use them everywhere; the environment changes details:
+/* Two networks, as the tests use them everywhere, the first one of three subnets; the environment
+ * changes details: NET_SUBNET=, NET_MTU=, NET_INTERNAL=, NET_INSTANCE=;
  * NET_DRIVER=macvlan|ipvlan with NET_PARENT= makes the first one of that kind. */
 static struct net_bridge bridges[] = {
 	{ .name = "one", .ifname = "br-one" },
 	{ .name = "two", .ifname = "br-two" },
 };
 static const struct net_bridge *const bridge_list[] = { &bridges[0], &bridges[1] };
+static const char *const nets[] = { "10.71.0.0/24", "10.74.0.0/24", "fd00:71::/64",
+	"10.72.0.0/24" };
+static struct net_subnet subnets[4];
 static const char *instance = "t1";
 
 static struct net_addr addr(const char *text)
@@ -30,18 +34,29 @@ static struct net_addr addr(const char *text)
 	return ret;
 }
 
+/* The n-th address of a subnet, with its length. */
+static struct net_addr nth_of(const struct net_addr *net, uint64_t n)
+{
+	struct net_addr ret = net_addr_nth(net, n);
+
+	ret.prefix = net->prefix;
+	return ret;
+}
+
 static void networks_init(void)
 {
 	const char *mtu = getenv("NET_MTU");
 	const char *driver = getenv("NET_DRIVER");
 
-	bridges[0].subnet4 = addr("10.71.0.0/24");
-	bridges[0].gateway4 = addr("10.71.0.1");
-	bridges[0].subnet6 = addr("fd00:71::/64");
-	bridges[0].gateway6 = addr("fd00:71::1");
+	for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
+		subnets[i].net = addr(nets[i]);
+		subnets[i].gateway = nth_of(&subnets[i].net, 1);
+	}
+	bridges[0].subnets = subnets;
+	bridges[0].nsubnets = 3;
 	bridges[0].mtu = mtu ? (uint32_t)strtoul(mtu, NULL, 10) : 0;
-	bridges[1].subnet4 = addr("10.72.0.0/24");
-	bridges[1].gateway4 = addr("10.72.0.1");
+	bridges[1].subnets = &subnets[3];
+	bridges[1].nsubnets = 1;
 	bridges[1].internal = getenv("NET_INTERNAL") != NULL;
 	if (driver && getenv("NET_PARENT")) {
 		bool macvlan = strcmp(driver, "macvlan") == 0;
@@ -53,13 +68,14 @@ static void networks_init(void)
 	if (getenv("NET_INSTANCE"))
 		instance = getenv("NET_INSTANCE");
 	if (getenv("NET_SUBNET")) {
-		bridges[0].subnet4 = addr(getenv("NET_SUBNET"));
-		bridges[0].gateway4 = net_addr_nth(&bridges[0].subnet4, 1);
+		subnets[0].net = addr(getenv("NET_SUBNET"));
+		subnets[0].gateway = nth_of(&subnets[0].net, 1);
 	}
 }
 
 struct unit {
 	struct net_iface iface;
+	struct net_addr addrs[3];
 	char host_ifname[16];
 	char alias[128];
 };
@@ -77,11 +93,12 @@ static void unit_init(struct unit *unit, char **args)
 		.host_ifname = unit->host_ifname,
 		.alias = unit->alias,
 		.ifname = "eth0",
-		.addr4 = net_addr_nth(&bridge->subnet4, number),
+		.addrs = unit->addrs,
+		.naddrs = bridge->nsubnets,
 		.default_route = true,
 	};
-	if (bridge->subnet6.family)
-		unit->iface.addr6 = net_addr_nth(&bridge->subnet6, number);
+	for (size_t i = 0; i < bridge->nsubnets; i++)
+		unit->addrs[i] = nth_of(&bridge->subnets[i].net, number);
 	net_mac(unit->alias, unit->iface.mac);
 }
 

@@ -18,16 +18,18 @@ heard() { wait_until 10 grep -qE -- "$1" "$BATS_TEST_TMPDIR/heard" || { cat "$BA
 mac() { inside "$1" ip -j link show eth0 | jq -r '.[0].address'; }
 
 @test "on a bridge: ARP and neighbour advertisement, past the walls, at each start with new links" {
-	network site Subnet=10.75.0.0/24 Subnet=fd00:75::/64
+	network site Subnet=10.75.0.0/24 Subnet=10.77.0.0/24 Subnet=fd00:75::/64 Subnet=fd00:77::/64
 	on ear site.network
-	on a site.network:ip=10.75.0.2,ip6=fd00:75::2
+	on a site.network:ip=10.75.0.2,ip=10.77.0.2,ip6=fd00:75::2,ip6=fd00:77::2
 	sed -i '/Install/,$d' "$UNITS/a.container"
 	start_supervise
 	wait_for ready ear
-	listen ear 'arp[24:4] = 0x0a4b0002 or (icmp6 and ip6[40] = 136 and ip6[48:4] = 0xfd000075)' 2
+	listen ear '(arp and arp[14:4] = arp[24:4]) or (icmp6 and ip6[40] = 136 and (ip6[48:4] = 0xfd000075 or ip6[48:4] = 0xfd000077))' 4
 	berth start a
-	heard "^$(mac a) > ff:ff:ff:ff:ff:ff, .*who-has 10.75.0.2 .*tell 10.75.0.2"
-	heard "^$(mac a) > 33:33:00:00:00:01, .*fd00:75::2 > ff02::1.*neighbor advertisement, tgt is fd00:75::2"
+	for net in 75 77; do
+		heard "^$(mac a) > ff:ff:ff:ff:ff:ff, .*who-has 10.$net.0.2 .*tell 10.$net.0.2"
+		heard "^$(mac a) > 33:33:00:00:00:01, .*fd00:$net::2 > ff02::1.*neighbor advertisement, tgt is fd00:$net::2"
+	done
 	wait "$TCPDUMP"
 }
 

@@ -126,7 +126,7 @@ static void test_names(void **state)
 
 static void test_lease_stable(void **state)
 {
-	struct net_pool pool = { .subnet = addr("10.88.0.0/16"), .gateway = addr("10.88.0.1") };
+	struct net_subnet pool = { .net = addr("10.88.0.0/16"), .gateway = addr("10.88.0.1") };
 	struct net_lease one[] = { { .unit = "web" }, { .unit = "db" } };
 	struct net_lease two[] = { { .unit = "aaa" }, { .unit = "db" }, { .unit = "web" } };
 	struct net_lease three[] = { { .unit = "new" }, { .unit = "db" } };
@@ -136,7 +136,7 @@ static void test_lease_stable(void **state)
 
 	(void)state;
 	assert_int_equal(net_lease_assign(&pool, one, 2, NULL, &err), 0);
-	assert_true(net_addr_in(&pool.subnet, &one[0].addr));
+	assert_true(net_addr_in(&pool.net, &one[0].addr));
 	assert_int_equal(one[0].addr.prefix, 32);
 	assert_int_equal(net_lease_print(one, 2, text, 10), -ENOSPC);
 	assert_true(net_lease_print(one, 2, text, sizeof text) == (ssize_t)strlen(text));
@@ -148,7 +148,7 @@ static void test_lease_stable(void **state)
 	(void)snprintf(text, sizeof text, "rubbish\n10.88.9.9 db\n10.88.0.1 new\n10.99.0.1 new\n");
 	assert_int_equal(net_lease_assign(&pool, three, 2, text, &err), 0);
 	assert_string_equal(net_addr_print(&three[1].addr, false).text, "10.88.9.9");
-	assert_true(net_addr_in(&pool.subnet, &three[0].addr));
+	assert_true(net_addr_in(&pool.net, &three[0].addr));
 	assert_string_not_equal(net_addr_print(&three[0].addr, false).text, "10.88.0.1");
 	three[0].fixed = addr("10.88.9.9");
 	assert_int_equal(net_lease_assign(&pool, three, 2, text, &err), 0);
@@ -167,7 +167,7 @@ static void test_lease_refused(void **state)
 {
 	static const char *const bad[] = { "10.5.0.0", "10.5.0.3", "10.5.0.1", "10.6.0.1",
 		"fd00::1" };
-	struct net_pool pool = { .subnet = addr("10.5.0.0/30"), .gateway = addr("10.5.0.1/30") };
+	struct net_subnet pool = { .net = addr("10.5.0.0/30"), .gateway = addr("10.5.0.1/30") };
 	struct net_lease leases[] = { { .unit = "a" }, { .unit = "b" } };
 	struct err err;
 
@@ -189,8 +189,8 @@ static void test_lease_refused(void **state)
 
 static void test_lease_fills(void **state)
 {
-	struct net_pool pool = { .subnet = addr("10.5.0.0/24"), .gateway = addr("10.5.0.1") };
-	struct net_pool six = { .subnet = addr("fd00:5::/64") };
+	struct net_subnet pool = { .net = addr("10.5.0.0/24"), .gateway = addr("10.5.0.1") };
+	struct net_subnet six = { .net = addr("fd00:5::/64") };
 	static struct net_lease leases[253];
 	static char names[253][8];
 	struct err err;
@@ -207,16 +207,16 @@ static void test_lease_fills(void **state)
 			assert_false(net_addr_equal(&leases[i].addr, &leases[k].addr));
 	}
 	assert_int_equal(net_lease_assign(&six, leases, 253, NULL, &err), 0);
-	assert_true(net_addr_in(&six.subnet, &leases[9].addr));
+	assert_true(net_addr_in(&six.net, &leases[9].addr));
 	assert_int_equal(leases[9].addr.prefix, 128);
 }
 
 static void test_lease_range(void **state)
 {
-	struct net_pool pool = { .subnet = addr("10.5.0.0/24"),
+	struct net_subnet pool = { .net = addr("10.5.0.0/24"),
 		.gateway = addr("10.5.0.65"),
 		.range = { addr("10.5.0.64"), addr("10.5.0.66") } };
-	struct net_pool six = { .subnet = addr("fd00:5::/48"),
+	struct net_subnet six = { .net = addr("fd00:5::/48"),
 		.range = { addr("fd00:5::ff:ffff"), addr("fd00:5::100:0") } };
 	struct net_lease leases[] = { { .unit = "a" }, { .unit = "b" }, { .unit = "c" } };
 	struct err err;
@@ -232,10 +232,10 @@ static void test_lease_range(void **state)
 	assert_non_null(strstr(err.text, "the range of subnet 10.5.0.0/24 is full"));
 	assert_int_equal(net_lease_assign(&six, leases, 2, NULL, &err), 0);
 	assert_int_equal(net_lease_assign(&six, leases, 3, NULL, &err), -ENOSPC);
-	assert_true(net_addr_index(&six.subnet, &leases[0].addr) >= 0xffffff);
-	six.subnet.prefix = 8;
+	assert_true(net_addr_index(&six.net, &leases[0].addr) >= 0xffffff);
+	six.net.prefix = 8;
 	leases[0].addr = addr("fd80::1");
-	assert_true(net_addr_index(&six.subnet, &leases[0].addr) == UINT64_C(1) << 63);
+	assert_true(net_addr_index(&six.net, &leases[0].addr) == UINT64_C(1) << 63);
 }
 
 /* ---- the kernel, in namespaces of a child's own: no root needed -------------------------------- */
@@ -273,22 +273,29 @@ static void child_isolate(void)
 
 static void child_run(void)
 {
-	struct net_bridge bridge = { .name = "one",
-		.ifname = "br-one",
-		.subnet4 = addr("10.7.0.0/24"),
-		.gateway4 = addr("10.7.0.1") };
+	const struct net_subnet subnets[] = {
+		{ .net = addr("10.7.0.0/24"), .gateway = addr("10.7.0.1/24") },
+		{ .net = addr("10.8.0.0/24"), .gateway = addr("10.8.0.1/24") },
+	};
+	const struct net_addr addrs[] = { addr("10.7.0.2/24"), addr("10.8.0.2/24"),
+		addr("10.7.0.3/24"), addr("10.8.0.3/24") };
+	const struct net_bridge bridge = {
+		.name = "one", .ifname = "br-one", .subnets = subnets, .nsubnets = 2
+	};
 	const struct net_bridge *const bridges[] = { &bridge };
 	struct net_iface ifaces[] = { { .bridge = &bridge,
 					      .host_ifname = "b1",
 					      .alias = "berth:i:web:0",
 					      .ifname = "eth0",
-					      .addr4 = addr("10.7.0.2"),
+					      .addrs = addrs,
+					      .naddrs = 2,
 					      .default_route = true },
 		{ .bridge = &bridge,
 			.host_ifname = "b2",
 			.alias = "berth:i:web:1",
 			.ifname = "eth1",
-			.addr4 = addr("10.7.0.3") } };
+			.addrs = addrs + 2,
+			.naddrs = 2 } };
 	const struct net_port port = {
 		.protocol = 6, .host_port = 80, .port = 80, .count = 200, .addr = addr("10.7.0.2")
 	};

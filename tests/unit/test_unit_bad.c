@@ -127,7 +127,7 @@ static const struct bad rows[] = {
 		{ { "n.network", "[Network]\nSubnet=10.9.0.0/24\n" },
 			{ "a.container", WEB "Network=n.network\nIP=10.9.0.5\n" },
 			{ "b.container", WEB "Network=n.network\nIP=10.9.0.5\n" } } },
-	{ "@/a.container:4: IP: 10.10.0.5 is not in 10.9.0.0/24, the subnet of network n\n",
+	{ "@/a.container:4: IP: 10.10.0.5 is in no subnet of network n (10.9.0.0/24)\n",
 		{ { "n.network", "[Network]\nSubnet=10.9.0.0/24\n" },
 			{ "a.container", WEB "Network=n.network:ip=10.10.0.5\n" } } },
 	{ "@/n.network:2: Subnet: 10.9.3.0/24 overlaps 10.9.0.0/16 (@/m.network:2): change one of "
@@ -148,8 +148,47 @@ static const struct bad rows[] = {
 		{ { "n.network", "[X-Berth]\nNameServer=yes\n[Network]\nDNS=10.1.1.1\n" },
 			{ "web.container", WEB "Network=n.network\nDNS=10.1.1.2\n" },
 			{ ".bundles/dnsmasq/dnsmasq", "0 1 x\n" } } },
-	{ "@/n.network:3: Gateway: 10.8.0.1 is not in Subnet=10.9.3.0/24\n",
+	{ "@/n.network:3: Gateway: 10.8.0.1 is not within Subnet=10.9.3.0/24\n",
 		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nGateway=10.8.0.1\n" } } },
+	{ "@/n.network:4: Gateway: 10.8.0.1 is not within Subnet=10.9.3.0/24, 10.9.4.0/24\n"
+	  "@/n.network:6: Gateway: 10.9.4.2: 10.9.4.1 is that of Subnet=10.9.4.0/24: remove one\n"
+	  "@/n.network:8: IPRange: 10.9.3.64/26: Subnet=10.9.3.0/24 has a range already: remove "
+	  "one\n"
+	  "@/n.network:9: IPRange: 10.9.3.200-10.9.4.9 is not within Subnet=10.9.3.0/24, "
+	  "10.9.4.0/24\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nSubnet=10.9.4.0/24\n"
+				 "Gateway=10.8.0.1\nGateway=10.9.4.1\nGateway=10.9.4.2\n"
+				 "IPRange=10.9.3.0/26\nIPRange=10.9.3.64/26\n"
+				 "IPRange=10.9.3.200-10.9.4.9\n" } } },
+	{ "@/n.network:4: Subnet: 10.9.3.128/25 overlaps 10.9.3.0/24 of line 2: remove one\n"
+	  "@/n.network:12: Subnet: 10.8.9.0/24: a network has at most 8: remove one\n",
+		{ { "n.network",
+			"[Network]\nSubnet=10.9.3.0/24\nSubnet=10.9.4.0/24\nSubnet=10.9.3.128/25\n"
+			"Subnet=fd00:1::/64\nSubnet=fd00:2::/64\nSubnet=10.8.1.0/24\n"
+			"Subnet=10.8.2.0/24\nSubnet=10.8.3.0/24\nSubnet=10.8.4.0/24\n\n"
+			"Subnet=10.8.9.0/24\n" } } },
+	{ "@/n.network:3: Subnet: 10.9.1.0/24 overlaps 10.9.0.0/16 (@/m.network:4): change one of "
+	  "them\n",
+		{ { "n.network", "[Network]\nSubnet=10.8.1.0/24\nSubnet=10.9.1.0/24\n" },
+			{ "m.network",
+				"[Network]\nSubnet=fd00:9::/64\n\nSubnet=10.9.0.0/16\n" } } },
+	{ "@/a.container:4: IP: 10.9.3.6 is in 10.9.3.0/24 as 10.9.3.5 is, and an interface has "
+	  "one "
+	  "address of each subnet: remove one\n"
+	  "@/b.container:4: IP: 10.9.3.1 is the gateway of network n: choose another\n"
+	  "@/c.container:4: IP: 10.8.0.5 is in no subnet of network n (10.9.3.0/24, 10.9.4.0/24)\n"
+	  "@/c.container:4: IP: 10.9.4.9 is the address of b too (@/b.container:4): change one of "
+	  "them\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nSubnet=10.9.4.0/24\n" },
+			{ "a.container", WEB "Network=n.network:ip=10.9.3.5,ip=10.9.3.6\n" },
+			{ "b.container", WEB "Network=n.network:ip=10.9.4.9,ip=10.9.3.1\n" },
+			{ "c.container", WEB "Network=n.network:ip=10.9.4.9,ip=10.8.0.5\n" } } },
+	{ "@/n.network: Subnet: b: the range of subnet 10.9.4.0/24 is full: give the network a "
+	  "larger IPRange=\n",
+		{ { "n.network", "[Network]\nSubnet=10.9.3.0/24\nSubnet=10.9.4.0/24\n"
+				 "IPRange=10.9.4.7-10.9.4.7\n" },
+			{ "a.container", WEB "Network=n.network\n" },
+			{ "b.container", WEB "Network=n.network\n" } } },
 	{ "@/n.network:3: Options: parent=eth0: a bridge has none: write Driver=macvlan or ipvlan, "
 	  "or "
 	  "remove it\n"

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 
 #include "netns/net.h"
+#include "supervisor/base/str.h"
 #include "tests/unit/unit_good.h"
 
 static void test_network(void **state)
@@ -35,11 +36,11 @@ static void test_network(void **state)
 	assert_true(web->spec->net.ifaces[1].default_route);
 	assert_string_equal(web->spec->net.ifaces[0].bridge->ifname, "vlt0");
 	assert_string_equal(
-		net_addr_print(&web->spec->net.ifaces[1].addr4, true).text, "10.9.0.9/24");
+		net_addr_print(&web->spec->net.ifaces[1].addrs[0], true).text, "10.9.0.9/24");
 	assert_string_equal(
-		net_addr_print(&db->spec->net.ifaces[0].addr4, true).text, "10.9.0.77/24");
-	assert_int_equal(db->spec->net.ifaces[0].addr6.family, AF_INET6);
-	assert_int_equal(db->spec->net.ifaces[0].addr6.bytes[0], 0xfd);
+		net_addr_print(&db->spec->net.ifaces[0].addrs[0], true).text, "10.9.0.77/24");
+	assert_int_equal(db->spec->net.ifaces[0].addrs[1].family, AF_INET6);
+	assert_int_equal(db->spec->net.ifaces[0].addrs[1].bytes[0], 0xfd);
 	assert_int_equal(web->networks.n, 2);
 	HAS(web->spec->hosts, "127.0.0.1\tlocalhost\n");
 	HAS(web->spec->hosts, "\tgw\n");
@@ -120,7 +121,7 @@ static void test_leases(void **state)
 	(void)state;
 	LOAD(&dir, { "lan.network", "[Network]\nSubnet=10.9.0.0/29\n" },
 		{ "web.container", WEB "Network=lan.network\n" });
-	first = find(&dir, "web")->spec->net.ifaces[0].addr4;
+	first = find(&dir, "web")->spec->net.ifaces[0].addrs[0];
 	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
 	(void)snprintf(path, sizeof path, "%s/state/leases/lan", dir.path);
 	file = fopen(path, "re");
@@ -133,8 +134,111 @@ static void test_leases(void **state)
 	unit_dir_write(&dir, "c.container", WEB "Network=lan.network\n");
 	assert_int_equal(unit_dir_load(&dir), 0);
 	assert_int_equal(dir.set.nerrors, 0);
-	assert_true(net_addr_equal(&find(&dir, "web")->spec->net.ifaces[0].addr4, &first));
+	assert_true(net_addr_equal(&find(&dir, "web")->spec->net.ifaces[0].addrs[0], &first));
 	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
+	unit_dir_close(&dir);
+}
+
+static const char *addresses_of(const struct unit *unit, size_t iface)
+{
+	const struct net_iface *of = &unit->spec->net.ifaces[iface];
+	static char text[300];
+	struct strbuf all = STRBUF(text);
+
+	text[0] = '\0';
+	for (size_t i = 0; i < of->naddrs; i++)
+		strbuf_add(&all, "%s ", net_addr_print(&of->addrs[i], true).text);
+	return text;
+}
+
+/* podman's order of the lines, IPv4 first for us; a lease for each subnet, kept while subnets come and
+ * go; ports and gateway are of the first. */
+static void test_subnets(void **state)
+{
+	static const char two[] = "[Network]\nSubnet=fd00:9::/64\nSubnet=10.9.0.0/24\n"
+				  "Gateway=10.9.0.254\nIPRange=10.9.0.64/26\n";
+	static const char four[] = "[Network]\nSubnet=fd00:9::/64\nSubnet=10.9.0.0/24\n"
+				   "Subnet=10.9.7.0/24\nSubnet=fd00:a::/64\n"
+				   "Gateway=fd00:a::99\nGateway=10.9.0.254\nGateway=10.9.7.3\n"
+				   "IPRange=10.9.7.0/30\nIPRange=10.9.0.64/26\n";
+	static const struct {
+		const char *net, *gateway;
+	} rows[] = { { "10.9.0.0/24", "10.9.0.254/24" }, { "10.9.7.0/24", "10.9.7.3/24" },
+		{ "fd00:9::/64", "fd00:9::1/64" }, { "fd00:a::/64", "fd00:a::99/64" } };
+	const struct net_bridge *lan;
+	struct net_addr was[2];
+	struct unit_dir dir;
+	uint64_t hash;
+
+	(void)state;
+	LOAD(&dir, { "lan.network", two },
+		{ "web.container", WEB "Network=lan.network\nPublishPort=8080:80\n" },
+		{ "db.container",
+			WEB "Network=lan.network:ip=10.9.0.9\nAddHost=gw:host-gateway\n" },
+		{ "other.container", WEB },
+		{ "state/leases/lan", "10.9.0.77 web\nfd00:9::7 web\n" });
+	assert_string_equal(addresses_of(find(&dir, "web"), 0), "10.9.0.77/24 fd00:9::7/64 ");
+	memcpy(was, find(&dir, "db")->spec->net.ifaces[0].addrs, sizeof was);
+	hash = find(&dir, "other")->hash;
+	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
+
+	unit_dir_write(&dir, "lan.network", four);
+	unit_dir_write(&dir, "db.container",
+		WEB "Network=lan.network:ip=10.9.7.1,ip=10.9.0.9\nAddHost=gw:host-gateway\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_int_equal(dir.set.nproblems, 0);
+	lan = find(&dir, "lan.network")->bridge;
+	assert_int_equal(lan->nsubnets, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_string_equal(net_addr_print(&lan->subnets[i].net, true).text, rows[i].net);
+		assert_string_equal(
+			net_addr_print(&lan->subnets[i].gateway, true).text, rows[i].gateway);
+	}
+	/* Of 10.9.7.0/30 only .2 is left beside the fixed one, the network's own and the gateway. */
+	assert_true(strncmp(addresses_of(find(&dir, "web"), 0),
+			    "10.9.0.77/24 10.9.7.2/24 fd00:9::7/64 fd00:a::", 46) == 0);
+	assert_true(strncmp(addresses_of(find(&dir, "db"), 0),
+			    "10.9.0.9/24 10.9.7.1/24 fd00:9::", 32) == 0);
+	assert_true(net_addr_equal(&find(&dir, "db")->spec->net.ifaces[0].addrs[2], &was[1]));
+	assert_int_equal(find(&dir, "other")->hash, hash);
+	HAS(find(&dir, "db")->spec->hosts, "10.9.0.77\tweb\n10.9.7.2\tweb\nfd00:9::7\tweb\n");
+	HAS(find(&dir, "db")->spec->hosts, "10.9.0.254\tgw\n");
+	assert_string_equal(net_addr_print(&dir.set.ports[0].addr, false).text, "10.9.0.77");
+	assert_string_equal(net_addr_print(&dir.set.ports[1].addr, false).text, "fd00:9::7");
+	assert_string_equal(
+		net_addr_print(
+			net_iface_gateway(&find(&dir, "web")->spec->net.ifaces[0], AF_INET6), false)
+			.text,
+		"fd00:9::1");
+	assert_int_equal(unit_set_store_leases(&dir.set, &dir.err), 0);
+
+	/* The first goes: what is left stays. */
+	unit_dir_write(&dir, "lan.network", "[Network]\nSubnet=10.9.7.0/24\nSubnet=fd00:9::/64\n");
+	unit_dir_write(&dir, "db.container", WEB "Network=lan.network\n");
+	assert_int_equal(unit_dir_load(&dir), 0);
+	assert_string_equal(addresses_of(find(&dir, "web"), 0), "10.9.7.2/24 fd00:9::7/64 ");
+	assert_true(net_addr_equal(&find(&dir, "db")->spec->net.ifaces[0].addrs[1], &was[1]));
+	unit_dir_close(&dir);
+}
+
+/* IPv6 alone: no IPv4 is chosen beside it, and what is of the first IPv4 address elsewhere is of it. */
+static void test_six_alone(void **state)
+{
+	struct unit_dir dir;
+
+	(void)state;
+	LOAD(&dir, { "six.network", "[Network]\nSubnet=fd00:6::/64\nSubnet=fd00:7::/64\n" },
+		{ "both.network", "[Network]\nSubnet=fd00:8::/64\nIPv6=yes\n" },
+		{ "web.container", WEB "Network=six.network\nAddHost=gw:host-gateway\n"
+				       "PublishPort=8080:80\n" },
+		{ "db.container", WEB "Network=both.network\n" });
+	assert_int_equal(find(&dir, "six.network")->bridge->nsubnets, 2);
+	assert_int_equal(find(&dir, "both.network")->bridge->nsubnets, 2);
+	assert_int_equal(find(&dir, "both.network")->bridge->subnets[0].net.family, AF_INET);
+	assert_true(find(&dir, "web")->spec->net.ifaces[0].default_route);
+	HAS(find(&dir, "web")->spec->hosts, "fd00:6::1\tgw\n");
+	assert_int_equal(dir.set.nports, 1);
+	assert_int_equal(dir.set.ports[0].addr.family, AF_INET6);
 	unit_dir_close(&dir);
 }
 
@@ -264,6 +368,8 @@ int main(void)
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_name_server),
 		cmocka_unit_test(test_leases),
+		cmocka_unit_test(test_subnets),
+		cmocka_unit_test(test_six_alone),
 		cmocka_unit_test(test_walls),
 		cmocka_unit_test(test_chosen_ports),
 		cmocka_unit_test(test_proxied_ports),
