@@ -16,6 +16,7 @@
 
 #include "config/problem.h"
 #include "supervisor/base/err.h"
+#include "supervisor/base/near.h"
 #include "supervisor/base/own.h"
 
 enum { DEPTH_MAX = 8 };
@@ -64,6 +65,8 @@ struct walk {
 	size_t nseen;
 };
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 static const char *suffix_of(const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -103,7 +106,29 @@ static void *grow_one(struct unit_set *set, void *old, size_t n, size_t size)
 	return (n & (n - 1)) ? old : arena_grow(&set->arena, old, n, n ? 2 * n : 1, size);
 }
 
-static int complain_unserved(struct walk *walk, const char *name, const char *path)
+/* "web.contaner" would be passed over in silence, as README.md is. */
+static int warn_misspelt(struct walk *walk, const char *name, const char *path)
+{
+	const char *suffix = suffix_of(name);
+	unsigned best = suffix ? (unsigned)strlen(suffix) / 3 + 1 : 0;
+	const char *meant = NULL;
+
+	for (int i = 0; best && i < NSUFFIXES; i++) {
+		unsigned d = near_distance(suffix, suffixes[i]);
+
+		if (d < best) {
+			best = d;
+			meant = suffixes[i];
+		}
+	}
+	/* "web.container~" and "web.container2" are an editor's and somebody's copies. */
+	if (!meant || strspn(suffix, LETTERS) != strlen(suffix))
+		return 0;
+	return problem_add(walk->set, false, path, 0,
+		"not read, for berth knows no .%s files; did you mean .%s?", suffix, meant);
+}
+
+static int complain_ending(struct walk *walk, const char *name, const char *path)
 {
 	const char *suffix = suffix_of(name);
 
@@ -111,14 +136,13 @@ static int complain_unserved(struct walk *walk, const char *name, const char *pa
 		if (strcmp(suffix, unserved[i].suffix) == 0)
 			return problem_add(walk->set, true, path, 0, ".%s units are not served: %s",
 				suffix, unserved[i].advice);
-	return 0;
+	return warn_misspelt(walk, name, path);
 }
 
 /* An escaped path: a backslash and ":" are in it, and its name with ".mount" must be one too. */
 static bool mount_stem_valid(const char *stem)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_.@-:\\";
+	static const char allowed[] = LETTERS "0123456789_.@-:\\";
 	size_t n = strlen(stem);
 
 	return n >= 1 && n + strlen(".mount") <= 63 && stem[0] != '.' && strspn(stem, allowed) == n;
@@ -134,7 +158,7 @@ static int add_unit(struct walk *walk, const char *name, const char *path)
 	int kind = unit_kind_of(name, &stem);
 
 	if (kind < 0)
-		return complain_unserved(walk, name, path);
+		return complain_ending(walk, name, path);
 	if (first) {
 		/* Shadowing between roots is meant; within one it is a mistake. */
 		size_t n = strlen(walk->root);

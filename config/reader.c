@@ -278,6 +278,10 @@ int reader_text(char *text, size_t n, const struct reader_sink *sink)
 
 	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		reader.next += 3;
+	if (n >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+		complain(&reader, 1, "this file is in UTF-16: save it as UTF-8");
+		return reader.r;
+	}
 	bad = ini_parse_stream(token_line, &reader, on_pair, &reader);
 	if (bad != 0)
 		complain(&reader, 0, "cannot read this file");
@@ -289,6 +293,9 @@ static int open_text(const char *path, struct stat *st, struct err *err)
 {
 	own_fd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
+	if (fd == -1 && errno == ENOENT && lstat(path, st) == 0 && S_ISLNK(st->st_mode))
+		return err_set(err, ENOENT,
+			"this is a link to what is not there: correct it, or remove it");
 	if (fd < 0)
 		return err_sys(err, errno, "cannot read this file");
 	if (fstat(fd, st) < 0)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroups/cgroup.h"
@@ -136,6 +137,7 @@ int cmd_check(int argc, char **argv)
 	struct unit_set set = { 0 };
 	struct err err = { 0 };
 	bool strict = false;
+	struct stat st;
 	const char *dir;
 	int r;
 	int c;
@@ -148,6 +150,12 @@ int cmd_check(int argc, char **argv)
 	}
 	if (optind + 1 < argc)
 		return cmd_usage("check", "one directory at most");
+	if (optind < argc && stat(argv[optind], &st) == 0 && !S_ISDIR(st.st_mode))
+		return cmd_fail(CMD_FAILED,
+			"check: %s is a file: units are checked as a set, so name the directory "
+			"that it "
+			"is in",
+			argv[optind]);
 	if (optind < argc)
 		cmd_globals.config_dir = argv[optind];
 	if (appliance_config(&dir, &err) < 0 || unit_set_load(&set, dir, &err) < 0)

@@ -130,6 +130,15 @@ struct show_buf show_bytes(uint64_t bytes)
 	return ret;
 }
 
+struct show_buf show_times(long long n)
+{
+	struct show_buf ret = { "once" };
+
+	if (n != 1)
+		(void)snprintf(ret.text, sizeof ret.text, "%lld times", n);
+	return ret;
+}
+
 struct show_buf show_state(const json_t *unit)
 {
 	const char *health = show_text(unit, "health");

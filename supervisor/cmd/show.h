@@ -39,6 +39,8 @@ struct show_buf show_ago(const char *rfc3339);
 struct show_buf show_until(const char *rfc3339);
 /* "64.0M" */
 struct show_buf show_bytes(uint64_t bytes);
+/* "once", "3 times" */
+struct show_buf show_times(long long n);
 /* "ready (healthy)", "backoff (next try in 3s)" */
 struct show_buf show_state(const json_t *unit);
 /* "exited with code 1", "was killed by SIGKILL", "was killed for using too much memory (peak 64.0M)";

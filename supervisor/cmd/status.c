@@ -57,14 +57,15 @@ static void print_unit(const json_t *unit)
 	printf("%s%s%s\n", show_text(unit, "unit"), *description ? " - " : "", description);
 	printf("%12s: %s", "state", show_state(unit).text);
 	if (*since)
-		printf(", since %s (%s ago)", since, show_ago(since).text);
+		/* To the second: the rest is for programs, which have --json. */
+		printf(", since %.19sZ (%s ago)", since, show_ago(since).text);
 	putchar('\n');
 	line("file", show_text(unit, "file"));
 	line("image", show_text(unit, "image"));
 	line("bundle", show_text(unit, "bundle"));
 	if (show_int(unit, "pid"))
-		printf("%12s: pid %lld, run %lld, restarted %lld times\n", "process",
-			show_int(unit, "pid"), show_int(unit, "run"), show_int(unit, "restarts"));
+		printf("%12s: pid %lld, run %lld, restarted %s\n", "process", show_int(unit, "pid"),
+			show_int(unit, "run"), show_times(show_int(unit, "restarts")).text);
 	start_line(unit);
 	line("says", show_text(unit, "status_text"));
 	line("address", show_list(json_object_get(unit, "addresses")).text);

@@ -86,11 +86,12 @@ static void why_ready(const json_t *unit)
 		show_ago(show_text(unit, "started")).text,
 		unhealthy ? "and is unhealthy; its Restart= leaves it as it is" : "as it should");
 	if (unhealthy || show_int(unit, "health_failures"))
-		printf("Its last %lld health probes failed: %s.\n",
-			show_int(unit, "health_failures"), show_text(unit, "health_text"));
+		printf("Its health probe failed %s in a row: %s.\n",
+			show_times(show_int(unit, "health_failures")).text,
+			show_text(unit, "health_text"));
 	if (show_int(unit, "restarts"))
-		printf("It was restarted %lld times. The run before this one %s.\n",
-			show_int(unit, "restarts"), show_exit(unit).text);
+		printf("It was restarted %s. The run before this one %s.\n",
+			show_times(show_int(unit, "restarts")).text, show_exit(unit).text);
 }
 
 static void why_stopping(const json_t *unit)
@@ -120,9 +121,10 @@ static void why_backoff(const json_t *unit)
 {
 	const char *next = show_text(unit, "next_try");
 
-	printf("%s does not run: it ended and is started again in %s (restarted %lld times so far; "
+	printf("%s does not run: it ended and is started again in %s (restarted %s so far; "
 	       "each quick end makes the pause longer).\n",
-		show_text(unit, "name"), show_until(next).text, show_int(unit, "restarts"));
+		show_text(unit, "name"), show_until(next).text,
+		show_times(show_int(unit, "restarts")).text);
 	last_run(unit);
 	advise(unit);
 	printf("'berth start %s' tries at once.\n", show_text(unit, "name"));

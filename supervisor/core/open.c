@@ -48,7 +48,10 @@ static int lock_take(struct supervisor *sv, struct err *err)
 		return err_sys(err, errno, "lock %s", path);
 	if (fcntl(sv->lock_fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		lock.l_pid = 0;
-	return err_set(err, EBUSY, "another berth (pid %d) serves %s", lock.l_pid, sv->env.run_dir);
+	return err_set(err, EBUSY,
+		"another berth (pid %d) serves %s: berth reload lets it read its units again; a "
+		"second one needs a --run-dir and a StateDir= of its own",
+		lock.l_pid, sv->env.run_dir);
 }
 
 /* Of a line of mountinfo: "ID PARENT MAJOR:MINOR ROOT POINT …" (proc_pid_mountinfo(5)). */

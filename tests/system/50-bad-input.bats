@@ -164,7 +164,7 @@ two_on_a_network() {
 
 @test "a config that is no directory" {
 	run -1 "$BERTH" check "$UNITS/good.container"
-	has good.container
+	has "good.container is a file: units are checked as a set, so name the directory that it is in"
 	run -1 "$BERTH" check "$UNITS/nowhere"
 	has nowhere
 }

@@ -150,7 +150,7 @@ static void test_what_is_no_file(void **state)
 	assert_string_equal(problems(bench),
 		"a.container:0: this is a directory, not a file: move it away\n"
 		"b.network:0: this is a FIFO, not a file: move it away\n"
-		"c.volume:0: cannot read this file: No such file or directory\n");
+		"c.volume:0: this is a link to what is not there: correct it, or remove it\n");
 	assert_int_equal(bench->set.nerrors, 3);
 	assert_string_equal(bench->set.conf.log_level, "debug");
 }

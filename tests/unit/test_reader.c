@@ -124,6 +124,19 @@ static void test_nul(void **state)
 		"!4:a NUL byte in this line: is this a text file?|A.m=e@5|");
 }
 
+static void test_utf16(void **state)
+{
+	static const char little[] = "\xff\xfe[\0A\0]\0\n\0k\0=\0v\0\n";
+	static const char big[] = "\xfe\xff\0[\0A\0]\0\n\0k\0=\0v\0\n";
+	struct heard heard = { .longest = 0 };
+
+	(void)state;
+	hear(little, sizeof little, &heard);
+	assert_string_equal(heard.text, "!1:this file is in UTF-16: save it as UTF-8|");
+	hear(big, sizeof big - 1, &heard);
+	assert_string_equal(heard.text, "!1:this file is in UTF-16: save it as UTF-8|");
+}
+
 static void test_long_lines(void **state)
 {
 	static const size_t sizes[] = { 199, 200, 201, 5000, READER_LINE_MAX - 2,
@@ -209,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_utf16),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_a_callback_ends_it),

@@ -35,6 +35,10 @@ static const struct bad rows[] = {
 	{ "@/a b.container: a unit's name is 1 to 63 letters, digits and _ . @ -, and does not "
 	  "begin with \".\" or \"-\": rename the file\n",
 		{ { "a b.container", WEB } } },
+	{ "@/web.Contaner: warning: not read, for berth knows no .Contaner files; did you mean "
+	  ".container?\n",
+		{ { "web.Contaner", WEB }, { "web.container~", WEB }, { "web.img", "x" },
+			{ "web.container2", WEB } } },
 	{ "@/f.container: this is a FIFO, not a file: move it away\n", { { "f.container", "|" } } },
 	{ "@/d.container: this is a directory, not a file: move it away\n",
 		{ { "d.container", NULL } } },
