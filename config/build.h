@@ -91,6 +91,7 @@ struct build {
 	const char *config_dir;         /* NULL: the search path */
 	const struct strv *image_dirs;  /* searched before ImagePath=; NULL: none */
 	const struct strv *bundle_dirs; /* the same of BundlePath= */
+	bool pulls;                     /* an image may be missing that a unit pulls */
 	bool nomem;                     /* once true, the result is thrown away */
 };
 

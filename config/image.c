@@ -271,10 +271,16 @@ static void root_from_image(struct build *b, uint32_t unit, const struct draft_s
 		*ret_place = root->path;
 	if (image_pulls(part->draft))
 		image_puller(b, unit, root->kind != ROOT_NONE);
-	/* Not yet there: who pulls it has the configuration read anew then. Who packs needs it now. */
-	if (!known && root->kind == ROOT_NONE &&
-		(part->puller == UNIT_NONE || !image_unit_pulls(b, part->puller) || b->image_dirs))
+	if (known || root->kind != ROOT_NONE)
+		return;
+	/* Not yet there: who pulls it has the configuration read anew then. */
+	if (part->puller == UNIT_NONE || !image_unit_pulls(b, part->puller))
 		image_missing(b, image, ref, text);
+	else if (!b->pulls)
+		ERROR_AT(b, image->at,
+			"Image: %s was not found, to be packed; searched the store %s%s: give it "
+			"by --image, or leave it to the box to pull it, by --fetch",
+			ref, b->set->conf.store_dir, text);
 }
 
 static void root_from_path(

@@ -219,14 +219,15 @@ int unit_set_load_conf(struct unit_set *set, const char *config_dir, struct err 
 }
 
 static int load(struct unit_set *set, const char *config_dir, const char *ip,
-	const struct strv *image_dirs, const struct strv *bundle_dirs, struct err *err)
+	const struct unit_sources *sources, struct err *err)
 {
 	struct unit_set loaded = { 0 };
 	struct draft_set drafts = { 0 };
 	struct build b = { .set = &loaded,
 		.arena = &loaded.arena,
-		.image_dirs = image_dirs,
-		.bundle_dirs = bundle_dirs };
+		.image_dirs = sources ? &sources->images : NULL,
+		.bundle_dirs = sources ? &sources->bundles : NULL,
+		.pulls = !sources || sources->pulls };
 	char absolute[4096];
 	int r;
 
@@ -252,19 +253,19 @@ static int load(struct unit_set *set, const char *config_dir, const char *ip,
 
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err)
 {
-	return load(set, config_dir, NULL, NULL, NULL, err);
+	return load(set, config_dir, NULL, NULL, err);
 }
 
 int unit_set_load_boot(
 	struct unit_set *set, const char *config_dir, const char *ip, struct err *err)
 {
-	return load(set, config_dir, ip, NULL, NULL, err);
+	return load(set, config_dir, ip, NULL, err);
 }
 
-int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
-	const struct strv *bundle_dirs, struct err *err)
+int unit_set_load_with(struct unit_set *set, const char *config_dir,
+	const struct unit_sources *sources, struct err *err)
 {
-	return load(set, config_dir, NULL, image_dirs, bundle_dirs, err);
+	return load(set, config_dir, NULL, sources, err);
 }
 
 void unit_set_done(struct unit_set *set)

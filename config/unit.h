@@ -165,9 +165,14 @@ struct unit_set {
  * Blocks: on the disk. Fails: -ENOMEM, or the directory cannot be read at all.
  */
 int unit_set_load(struct unit_set *set, const char *config_dir, struct err *err);
-/* The same, with images and bundles looked up in these directories first: for who packs them. */
-int unit_set_load_with(struct unit_set *set, const char *config_dir, const struct strv *image_dirs,
-	const struct strv *bundle_dirs, struct err *err);
+/* For who packs them. */
+struct unit_sources {
+	struct strv images, bundles; /* directories that are searched first */
+	bool pulls; /* an image that a .image unit pulls need not be there: the box gets it */
+};
+/* The same, with images and bundles looked up there. */
+int unit_set_load_with(struct unit_set *set, const char *config_dir,
+	const struct unit_sources *sources, struct err *err);
 /* The same for process 1: `ip` (NULL: none) has the kernel's ip= words, which stand for Uplink= where
  * none is written. */
 int unit_set_load_boot(

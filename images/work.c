@@ -54,13 +54,14 @@ static _Noreturn void work_exec(const struct work *work, int steps, int said, pi
 		(void)dup2(work->in >= 0 ? work->in : null, STDIN_FILENO);
 	(void)dup2(steps >= 0 ? steps : null, STDOUT_FILENO);
 	(void)dup2(said, STDERR_FILENO);
-	if (work->by_path)
+	if (!strchr(work->program, '/'))
 		(void)execvp(work->program, argv);
 	else
-		(void)execve(work->program, argv, envp);
+		(void)execve(work->program, argv, work->by_path ? environ : envp);
 	code = errno;
-	if (!work->by_path && sealed_copy(work->program, &copy, NULL) == 0 && copy >= 0) {
-		(void)fexecve(copy, argv, envp);
+	if (strchr(work->program, '/') && sealed_copy(work->program, &copy, NULL) == 0 &&
+		copy >= 0) {
+		(void)fexecve(copy, argv, work->by_path ? environ : envp);
 		code = errno;
 	}
 	(void)dprintf(STDERR_FILENO, "exec %s: %s\n", work->program, strerror(code));

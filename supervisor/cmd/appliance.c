@@ -19,6 +19,7 @@
 #include "supervisor/runtime/seal.h"
 
 #define WORKER "berth-worker"
+#define FETCH  "berth-fetch"
 
 static char config_dir[128]; /* of the payload, once it is known */
 static char private_dir[128];
@@ -114,18 +115,6 @@ static const char *installed(const char *name)
 	return path;
 }
 
-static const char *installed_worker(void)
-{
-	return installed(WORKER);
-}
-
-const char *appliance_fetch(void)
-{
-	const char *path = installed("berth-fetch");
-
-	return access(path, X_OK) < 0 ? NULL : path;
-}
-
 /* The worker of the payload, whose own bytes are compared by itself: it guards against damage. */
 static int payload_verify(int file, int dir, struct err *err)
 {
@@ -136,7 +125,7 @@ static int payload_verify(int file, int dir, struct err *err)
 	(void)snprintf(own, sizeof own, "%s/.programs/" WORKER, path.text);
 	worker = own;
 	if (access(own, R_OK) < 0)
-		worker = installed_worker();
+		worker = installed(WORKER);
 	return work_run(
 		&(const struct work){
 			.program = worker, .words = { "verify", "files" }, .in = file },
@@ -219,40 +208,61 @@ static int dir_make(int file, const struct bundle *bundle, struct err *err)
 	return r;
 }
 
-int appliance_config(const char **ret, struct err *err)
+/* What our own file has is in `config_dir`, which stays empty for a file that is no appliance. */
+static int payload_put(struct err *err)
 {
 	own_fd file = -1;
 	struct bundle bundle;
 	int r;
 
+	if (config_dir[0])
+		return 0;
+	file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	r = file < 0 ? -ENODATA : bundle_read(file, &bundle, err);
+	if (r == -ENODATA)
+		return 0;
+	if (r == 0) {
+		r = dir_make(file, &bundle, err);
+		bundle_done(&bundle);
+	}
+	return r < 0 ? err_wrap(err, "%s", seal_program_path()) : 0;
+}
+
+int appliance_config(const char **ret, struct err *err)
+{
+	int r;
+
 	*ret = cmd_globals.config_dir;
 	if (*ret)
 		return 0;
-	if (!config_dir[0]) {
-		file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-		r = file < 0 ? -ENODATA : bundle_read(file, &bundle, err);
-		if (r == -ENODATA)
-			return 0;
-		if (r == 0) {
-			r = dir_make(file, &bundle, err);
-			bundle_done(&bundle);
-		}
-		if (r < 0)
-			return err_wrap(err, "%s", seal_program_path());
-	}
-	*ret = config_dir;
-	return 0;
+	r = payload_put(err);
+	if (config_dir[0])
+		*ret = config_dir;
+	return r;
+}
+
+/* Where one of them is that is not installed; NULL: we are no appliance, or it is not packed. */
+static const char *packed(const char *name)
+{
+	static char path[200];
+
+	/* Whoever is told of another configuration has the same programs. */
+	if (payload_put(NULL) < 0 || !config_dir[0])
+		return NULL;
+	(void)snprintf(path, sizeof path, "%s/.programs/%s", config_dir, name);
+	return access(path, R_OK) < 0 ? NULL : path;
 }
 
 const char *appliance_worker(void)
 {
-	static char path[200];
-	const char *dir;
+	const char *path = access(installed(WORKER), X_OK) < 0 ? packed(WORKER) : NULL;
 
-	if (access(installed_worker(), X_OK) < 0 && appliance_config(&dir, NULL) == 0 &&
-		config_dir[0]) {
-		(void)snprintf(path, sizeof path, "%s/.programs/" WORKER, config_dir);
-		return path;
-	}
-	return installed_worker();
+	return path ? path : installed(WORKER);
+}
+
+const char *appliance_fetch(void)
+{
+	const char *path = installed(FETCH);
+
+	return access(path, X_OK) < 0 ? packed(FETCH) : path;
 }

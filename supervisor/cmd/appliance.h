@@ -23,8 +23,7 @@ int appliance_config(const char **ret, struct err *err);
 /* The worker beside our program file, or below ../libexec, or of the payload. */
 const char *appliance_worker(void);
 
-/* berth-fetch beside our program file, or below ../libexec; NULL: it is not installed. Ours until the
- * next of these calls. */
+/* berth-fetch, the same; NULL: there is none. Both are ours until the next of these calls. */
 const char *appliance_fetch(void);
 
 #endif

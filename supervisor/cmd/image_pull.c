@@ -104,8 +104,8 @@ static int fetch(struct pull *p, struct err *err)
 	if (!work.program)
 		return err_set(err, ENOENT,
 			"berth-fetch is neither beside berth nor in ../libexec (it is built where "
-			"libcurl is): put it there, or bring the image in by berth image import "
-			"FILE");
+			"libcurl is), nor packed (--fetch): put it there, or bring the image in by "
+			"berth image import FILE");
 	if (p->creds_file && creds < 0)
 		return err_sys(err, errno, "read the credentials in %s", p->creds_file);
 	for (; n < p->npassed; n++)

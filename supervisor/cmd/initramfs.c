@@ -112,6 +112,8 @@ static int add_libraries(struct listing *l, struct err *err)
 
 	if (r == 0)
 		r = elf_closure(l->in->worker, l->in->sysroot, l->arena, &files, err);
+	if (r == 0 && l->in->fetch)
+		r = elf_closure(l->in->fetch, l->in->sysroot, l->arena, &files, err);
 	for (size_t i = 0; i < files.n && r == 0; i++) {
 		(void)snprintf(path, sizeof path, "%s%s", l->in->sysroot, files.v[i]);
 		add(l, "program", files.v[i], path);

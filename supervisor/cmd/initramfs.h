@@ -9,6 +9,7 @@
 struct initramfs {
 	const char *appliance; /* becomes /init */
 	const char *worker;    /* what its payload runs: its libraries go along */
+	const char *fetch;     /* the same; NULL: it has none */
 	const char
 		*kernel; /* NULL: not said, so there are no modules unless `modules` says where */
 	const char *modules; /* lib/modules/RELEASE of the kernel; NULL: found by the kernel */

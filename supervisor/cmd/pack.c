@@ -44,6 +44,7 @@ enum {
 	OPT_MODULE,
 	OPT_SYSROOT,
 	OPT_BUNDLE,
+	OPT_FETCH,
 	OPT_JSON,
 };
 
@@ -61,6 +62,8 @@ struct packer {
 	bool own_mounts;              /* we are in a mount namespace of our own */
 	FILE *list;                   /* for berth-worker: images/worker/pack.h */
 	char worker[PATH_SIZE];       /* that goes into it */
+	bool fetches;                 /* the box is to pull images itself */
+	char fetch[PATH_SIZE];        /* berth-fetch, which goes into it then */
 	const char *links[LINKS_MAX]; /* --image REF=PATH */
 	size_t nlinks;
 	const char *bundles[LINKS_MAX]; /* --bundle NAME=PROGRAM */
@@ -86,11 +89,13 @@ static int list_add(
 }
 
 /* "-" for what has no name: the program. */
-static int list_program(struct packer *p, const char *worker, struct err *err)
+static int list_program(struct packer *p, struct err *err)
 {
 	int r = list_add(p, "stub", "-", p->stub, err);
 
-	return r < 0 ? r : list_add(p, "program", "berth-worker", worker, err);
+	if (r == 0)
+		r = list_add(p, "program", "berth-worker", p->worker, err);
+	return r < 0 || !p->fetches ? r : list_add(p, "program", "berth-fetch", p->fetch, err);
 }
 
 static int not_hidden(const struct dirent *entry)
@@ -253,7 +258,8 @@ static int list_images(struct packer *p, const struct unit_set *set, struct err 
 	for (size_t i = 0; i < set->nunits && r == 0; i++) {
 		const struct container_spec *spec = set->units[i].spec;
 
-		if (spec && spec->root.image)
+		/* One that is not there is pulled by the box. */
+		if (spec && spec->root.image && spec->root.kind != ROOT_NONE)
 			r = list_image(p, &spec->root, err);
 	}
 	return r;
@@ -318,6 +324,7 @@ static int wrap(struct packer *p, struct err *err)
 	(void)snprintf(out, sizeof out, "%.4000s/initramfs", p->tmp);
 	p->initramfs.appliance = p->whole;
 	p->initramfs.worker = p->worker;
+	p->initramfs.fetch = p->fetches ? p->fetch : NULL;
 	p->initramfs.tmp = p->tmp;
 	p->initramfs.out = out;
 	r = initramfs_make(&p->initramfs, &p->arena, err);
@@ -379,31 +386,31 @@ static void end(struct packer *p)
 }
 
 /* Beside the program, as it is when built, or where it is installed. */
-static int stub_worker(const char *stub, char *ret, size_t size, struct err *err)
+static int stub_companion(const char *stub, const char *name, char *ret, struct err *err)
 {
 	static const char *const places[] = { "", "../libexec/" };
 	const char *slash = strrchr(stub, '/');
 
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		(void)snprintf(ret, size, "%.*s%sberth-worker", slash ? (int)(slash - stub + 1) : 0,
-			stub, places[i]);
+		(void)snprintf(ret, PATH_SIZE, "%.*s%s%s", slash ? (int)(slash - stub + 1) : 0,
+			stub, places[i], name);
 		if (access(ret, R_OK) == 0)
 			return 0;
 	}
 	return err_set(err, ENOENT,
-		"berth-worker is neither beside %s nor in ../libexec: put it there, it goes into "
-		"the "
-		"file",
-		stub);
+		"%s is neither beside %s nor in ../libexec: put it there, it goes into the file",
+		name, stub);
 }
 
 static int pack_set(
 	struct packer *p, const struct unit_set *set, const char *config, struct err *err)
 {
-	int r = stub_worker(p->stub, p->worker, sizeof p->worker, err);
+	int r = stub_companion(p->stub, "berth-worker", p->worker, err);
 
+	if (r == 0 && p->fetches)
+		r = stub_companion(p->stub, "berth-fetch", p->fetch, err);
 	if (r == 0)
-		r = list_program(p, p->worker, err);
+		r = list_program(p, err);
 	if (r == 0)
 		r = list_config(p, config, "", 0, err);
 	if (r == 0)
@@ -418,8 +425,7 @@ static int pack_set(
 static int pack(struct packer *p, const char *config, struct err *err)
 {
 	struct unit_set set = { 0 };
-	struct strv image_dirs = { 0 };
-	struct strv bundle_dirs = { 0 };
+	struct unit_sources sources = { .pulls = p->fetches };
 	char images[PATH_SIZE];
 	char bundles[PATH_SIZE];
 	int r = 0;
@@ -430,13 +436,13 @@ static int pack(struct packer *p, const char *config, struct err *err)
 		r = pack_bundle_link(bundles, p->bundles[i], err);
 	if (r < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
-	if (strv_add(&image_dirs, &p->arena, images) < 0 ||
-		strv_add(&bundle_dirs, &p->arena, bundles) < 0)
+	if (strv_add(&sources.images, &p->arena, images) < 0 ||
+		strv_add(&sources.bundles, &p->arena, bundles) < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", strerror(ENOMEM));
 	for (size_t i = 0; i < p->image_dirs.n; i++)
-		if (strv_add(&image_dirs, &p->arena, p->image_dirs.v[i]) < 0)
+		if (strv_add(&sources.images, &p->arena, p->image_dirs.v[i]) < 0)
 			return cmd_fail(CMD_FAILED, "pack: %s", strerror(ENOMEM));
-	if (unit_set_load_with(&set, config, &image_dirs, &bundle_dirs, err) < 0)
+	if (unit_set_load_with(&set, config, &sources, err) < 0)
 		return cmd_fail(CMD_FAILED, "pack: %s", err->text);
 	if (set.nproblems)
 		(void)check_print(&set, stderr);
@@ -496,6 +502,9 @@ static int take_option(struct packer *p, int c)
 			return cmd_usage("pack", "at most %d --bundle", LINKS_MAX);
 		p->bundles[p->nbundles++] = optarg;
 		return CMD_OK;
+	case OPT_FETCH:
+		p->fetches = true;
+		return CMD_OK;
 	case OPT_JSON:
 		p->json = true;
 		return CMD_OK;
@@ -546,7 +555,8 @@ int cmd_pack(int argc, char **argv)
 		{ "module", required_argument, NULL, OPT_MODULE },
 		{ "sysroot", required_argument, NULL, OPT_SYSROOT },
 		{ "bundle", required_argument, NULL, OPT_BUNDLE },
-		{ "json", no_argument, NULL, OPT_JSON }, { 0 } };
+		{ "fetch", no_argument, NULL, OPT_FETCH }, { "json", no_argument, NULL, OPT_JSON },
+		{ 0 } };
 	struct packer p = {
 		.stub = seal_program_path(), .compress = "lz4", .initramfs.sysroot = ""
 	};

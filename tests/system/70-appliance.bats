@@ -602,17 +602,19 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	echo unwanted >"$modules/kernel/unwanted.ko"
 	printf '%s\n' 'kernel/fs/overlay.ko.gz: kernel/base.ko' kernel/base.ko: kernel/my-board.ko: kernel/unwanted.ko: \
 		>"$modules/modules.dep"
-	pack --initramfs --kernel "$kernel" --module my_board
+	with=() programs=("$PACKER" "$O/berth-worker")
+	[ ! -x "$O/berth-fetch" ] || with=(--fetch) programs+=("$O/berth-fetch")
+	pack "${with[@]}" --initramfs --kernel "$kernel" --module my_board
 	mkdir "$MADE/tree"
 	(cd "$MADE/tree" && cpio --quiet -idu <"$FILE")
-	cmp "$MADE/tree/init" <(pack -o "$MADE/site" >/dev/null && cat "$MADE/site")
+	cmp "$MADE/tree/init" <(pack "${with[@]}" -o "$MADE/site" >/dev/null && cat "$MADE/site")
 	[ -c "$MADE/tree/dev/console" ]
 	in=$MADE/tree/lib/modules/9.9.9-box
 	[ "$(cat "$in/kernel/fs/overlay.ko" "$in/kernel/base.ko" "$in/kernel/my-board.ko")" = $'overlay\nbase\nextra' ]
 	[ "$(cat "$in/modules.dep")" = $'kernel/fs/overlay.ko: kernel/base.ko\nkernel/base.ko:\nkernel/my-board.ko:' ]
 	[ "$(cat "$MADE/tree/etc/modules-load.d/berth.conf")" = my_board ]
 	# What the loader itself says that it needs, it finds there.
-	for program in "$PACKER" "$O/berth-worker"; do
+	for program in "${programs[@]}"; do
 		ldd "$program" | awk '/\// { print ($2 == "=>") ? $3 : $1 }' | while read -r library; do
 			cmp "$library" "$MADE/tree$library"
 		done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Images out of a registry: `berth image pull`, and containers that start from what it got. What can go
-# wrong on the way is tests/suite/27-pull's. Cost: 14 s.
+# wrong on the way is tests/suite/27-pull's. Cost: 20 s.
+# shellcheck disable=SC2030,SC2031,SC2034 # bats runs a test in the shell that set its variables
 load ../lib/system
 
 prepare() {
@@ -219,6 +220,37 @@ asked_for_blobs() { grep -q /blobs/ "$BATS_TEST_TMPDIR/requests"; }
 	wait_for 'done' box.image
 	run -0 berth image ls
 	has registry.invalid/x/box
+}
+
+@test "an appliance file pulls by itself what was not packed" {
+	box box:1
+	file=$BATS_TEST_TMPDIR/alone/site
+	mkdir "${file%/*}"
+	run -1 berth pack -o "$file"
+	has 'by --fetch'
+	run -0 berth pack --fetch -o "$file"
+	run -0 "$file" bundle ls
+	has berth-fetch
+	mv "$UNITS" "$UNITS.away"
+	berth() { "$file" "$@"; }
+	spawn_supervise() {
+		"$file" supervise "$@" 2>>"$BATS_TEST_TMPDIR/supervise.log" >&2 3>&- 4>&- &
+		SUPERVISOR=$!
+	}
+	# /run, from where it would run, is without exec on some.
+	mkdir -p /run/berth-appliance
+	mount -t tmpfs -o noexec,mode=700 tmpfs /run/berth-appliance
+	start_supervise
+	wait_for ready web 20
+	run -0 berth image pull registry.invalid/x/box:2
+	stop_supervise
+	umount /run/berth-appliance
+	# Without it the words say how to have it.
+	mv "$UNITS.away" "$UNITS"
+	run -0 "$BERTH" --config "$UNITS" pack -o "$file"
+	run -1 "$file" image pull --policy always registry.invalid/x/other
+	has '--fetch'
+	rm -rf /run/berth-appliance
 }
 
 @test "Pull= is a .image of the container's own" {
