@@ -1,5 +1,35 @@
 """Images that somebody made to do harm, or that were damaged on the way: cases for import.py. After
-each the canary beside the store is as it was: Place.run() looks."""
+each the canary beside the store is as it was: Place.run() looks. Where each kind of harm is tested; a
+plain archive of a root has its own cases, in unpack.py:
+
+    "..", names too long or deep        slip_*, slip_by_pax, part_too_long, path_too_long, too_deep
+    absolute names                      absolute_is_relative (and in unpack.py)
+    NUL in a name, in a document        nul_ends_a_name, nul_in_text
+    links out of the image              links_out_stay_inside, link_circle, link_to_itself
+    a link, then what writes through    links_out_stay_inside, link_then_its_own_name; unpack.py:
+                                        write_through_*, mkdir_through_link, link_is_replaced_not_followed
+    hard links to files of the host     hardlink_up, hardlink_out, hardlink_through_link
+    "." that is a link                  root_as_link, root_as_link_2, root_as_file, root_as_hardlink
+    whiteouts through links             whiteouts_through_links, whiteout_of_*
+    device nodes, forged attributes     devices_and_forged_attributes
+    setuid                              kept, and out of reach: 73-import.bats, "setuid"
+    bombs                               gzip_bomb, zstd_bomb, zstd_window, xz_dictionary, sparse_map,
+                                        header_bomb, too_many_entries, many_files, many_values
+    lying sizes and digests             size_*, digest_*, diff_id_wrong, layers_swapped
+    a key twice                         key_twice, key_twice_deep; a registry's: fuzz corpus manifest/twice
+    layers and manifests in one         manifest_and_index; a registry's: pull.py manifests_that_are_none
+    users beyond 2^31                   uid_wraps, uid_too_large, gid_negative; import_good.py attributes
+    cut at every hundredth              cut_anywhere, each_form_cut_anywhere, layer_cut_anywhere
+    one flipped bit                     one_bit, each_form_one_bit; on our disk: 73-import.bats, in an
+                                        appliance: 70-appliance.bats
+    registry: wrong length, digest      pull.py wrong_length, wrong_digest, wrong_ranges
+    redirect loops, slow, huge headers  pull.py redirected_without_end, too_slow, headers_without_end
+    expired token, name, 404            pull.py a_token_that_expires, nobody_there, errors_that_stay, mirrors
+    disk full                           no_room; 73-import.bats, 77-pull.bats, 70-appliance.bats
+    read-only disk                      72-store.bats, 77-pull.bats, 70-appliance.bats
+    no erofs, squashfs, loop            70-appliance.bats, "the kernel has no way"; vm/guest/media.sh
+    no overlay                          vm/guest/media.sh
+"""
 import gzip
 import io
 import json
@@ -69,6 +99,27 @@ refused("whiteout_of_nothing", "whiteout of nothing", [entry("a")], [entry(".wh.
 refused("whiteout_of_here", "whiteout of nothing", [entry("d/a")], [entry("d/.wh..")])
 refused("whiteout_of_above", "whiteout of nothing", [entry("d/a")], [entry("d/.wh...")])
 refused("one_line", "a?b?[31m", [entry("a\nb\x1b[31m/../x", data=b"x")])
+
+
+@case
+def absolute_is_relative(p):
+    p.good(layered(p, [entry("/etc/berth-test-absolute", data=b"x"), entry("//b", data=b"y")]))
+    assert {"etc/berth-test-absolute", "b"} <= set(p.mount())
+    assert not os.path.exists("/etc/berth-test-absolute")
+
+
+@case
+def nul_ends_a_name(p):
+    """What is behind a NUL in a name, or in the target of a link, is looked at by nobody."""
+    for made in (paxed(entry("ok", data=b"x"), path="ok\0/../../canary/new"),
+                 paxed(entry("ok", SYM, link="x"), linkpath="x\0/../canary"),
+                 paxed(entry("ok", data=b"x"), **{"SCHILY.xattr.user.a\0b": "x"})):
+        layout = p.layout("l%d" % len(os.listdir(p.top)))
+        done = p.run(layout.add(layout.image([tar([made])])).done())
+        assert done.returncode in (0, 1) and done.stderr.count("\n") == done.returncode, done
+        if done.returncode == 0:
+            assert sorted(p.mount()) == [".", "ok"], p.mount()
+        p.again()
 
 
 @case

@@ -168,6 +168,18 @@ sha256:$second" ]
 	run -1 image verify web
 }
 
+@test "setuid programs of an image are out of reach of the users of the host" {
+	mkdir "$MADE/root"
+	cp "$ROOTS/busybox/bin/busybox" "$MADE/root/su"
+	chmod 4755 "$MADE/root/su"
+	image import --name web "$MADE/root"
+	su=$(find "$STORE/layers" -name su)
+	[ "$(stat -c %a "$su")" = 4755 ]
+	chmod 755 "$STATE" # where the store is, is for root alone by itself
+	run ! setpriv --reuid 65534 --regid 65534 --clear-groups "$su" true
+	run ! setpriv --reuid 65534 --regid 65534 --clear-groups ls "$STORE/layers"
+}
+
 @test "no room: refused before the work, or ended, and nothing stays" {
 	umount "$STATE" 2>/dev/null || true
 	mount -t tmpfs -o size=40M tmpfs "$STATE"
