@@ -43,7 +43,7 @@ struct clock_text clock_span(uint64_t ns)
 
 	if (ns == NSEC_NEVER)
 		(void)snprintf(ret.text, sizeof ret.text, "infinity");
-	else if (s < 10)
+	else if (s < 10 && ns % NSEC_PER_SEC)
 		(void)snprintf(ret.text, sizeof ret.text, "%llums",
 			(unsigned long long)(ns / NSEC_PER_MSEC));
 	else if (s < 60)

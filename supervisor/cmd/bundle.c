@@ -16,6 +16,8 @@
 #include "supervisor/cmd/progress.h"
 #include "supervisor/cmd/show.h"
 
+#define OWN_FILE "/proc/self/exe"
+
 /* How the image of that content is had here: "loop", "file", "unpacked" or NULL. Mounts and trees of
  * images lie below RUN_DIR/img, their names end in the tag; the source of a mount tells the way. */
 static const char *mounted_how(const char *tag)
@@ -64,6 +66,15 @@ static json_t *entry_json(const struct bundle_entry *entry)
 		entry->kind == BUNDLE_IMAGE ? mounted_how(tag.text) : NULL);
 }
 
+static int unreadable(const char *path, const struct err *err)
+{
+	if (err->code == ENODATA && strcmp(path, OWN_FILE) == 0)
+		return cmd_fail(CMD_FAILED,
+			"bundle: this berth has no payload: name the file of one that has, or make "
+			"it by berth pack");
+	return cmd_fail(CMD_FAILED, "bundle: %s: %s", path, err->text);
+}
+
 static int list(int file, const char *path, bool json)
 {
 	struct err err = { 0 };
@@ -71,7 +82,7 @@ static int list(int file, const char *path, bool json)
 	json_t *array;
 
 	if (bundle_read(file, &bundle, &err) < 0)
-		return cmd_fail(CMD_FAILED, "bundle: %s: %s", path, err.text);
+		return unreadable(path, &err);
 	if (!json) {
 		printf("%-13s%-40s %10s  %-16s  %s\n", "KIND", "NAME", "SIZE", "CONTENT",
 			"MOUNTED");
@@ -136,7 +147,7 @@ int cmd_bundle(int argc, char **argv)
 	if (strcmp(argv[optind], "install") == 0)
 		return optind + 1 < argc ? bundle_install(argv[optind + 1], signature, json)
 					 : cmd_usage("bundle", "which file is to be installed?");
-	path = optind + 1 < argc ? argv[optind + 1] : "/proc/self/exe";
+	path = optind + 1 < argc ? argv[optind + 1] : OWN_FILE;
 	file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return cmd_fail(CMD_FAILED, "bundle: open %s: %s", path, strerror(errno));

@@ -186,7 +186,7 @@ static int wait_for(char **names, bool healthy, uint64_t timeout)
 		return client_fail(&client, &err);
 	p.fd = client.sock;
 	if (poll(&p, 1, ms) == 0)
-		return cmd_fail(CMD_FAILED, "not %s within %s; 'berth ps' shows what is",
+		return cmd_fail(CMD_FAILED, "not %s within %s: 'berth ps' shows what they are",
 			healthy ? "ready" : "stopped", clock_span(timeout).text);
 	if (client_receive(&client, &answer, NULL, NULL, &err) < 0)
 		return client_fail(&client, &err);

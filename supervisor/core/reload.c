@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/problem.h"
@@ -54,12 +55,14 @@ static int read_set(const struct supervisor *sv, struct unit_set *set, struct er
 		return r;
 	for (size_t i = 0; i < set->nproblems && set->nerrors; i++) {
 		const struct problem *p = &set->problems[i];
+		char more[64] = "";
 
-		if (p->is_error)
-			return err_set(err, EINVAL,
-				"%.200s%.200s (of %zu %s, all shown by \"berth check\")",
-				problem_place(p).text, p->text, set->nerrors,
-				set->nerrors == 1 ? "error" : "errors");
+		if (!p->is_error)
+			continue;
+		if (set->nerrors > 1)
+			(void)snprintf(more, sizeof more,
+				" (1 of %zu errors: berth check shows all)", set->nerrors);
+		return err_set(err, EINVAL, "%.200s%.200s%s", problem_place(p).text, p->text, more);
 	}
 	return same_places(sv, set, err);
 }

@@ -155,11 +155,11 @@ told() { [ "$(grep -c "$2" "$BATS_TEST_TMPDIR/supervise.log")" -ge "$1" ]; }
 
 @test "with an error in it nothing changes, and the file and the line are named" {
 	rm "$UNITS/gone.container"
-	web changed Memroy=1
+	web changed 'Memroy=1
+PodsLimit=2'
 	run -1 berth reload
-	has 'changed.container:6'
-	has 'Memroy'
-	has 'berth check'
+	has 'changed.container:6: Memroy: unknown key'
+	has '(1 of 2 errors: berth check shows all)'
 	[ "$(pid_of kept) $(pid_of changed)" = "$pid $old" ]
 	in_state ready gone
 	echo 'StateDir=/elsewhere' >>"$UNITS/berth.conf"

@@ -434,7 +434,7 @@ not_mounted() { ! mounted "$1"; }
 	has nosuchoption
 	wait_for failed "$absent"
 	run berth why "$absent"
-	has 'not mounted within 1000ms (at: wait for the device /dev/disk/by-label/nowhere)'
+	has 'not mounted within 1s (at: wait for the device /dev/disk/by-label/nowhere)'
 	wait_for failed needs
 	run berth why needs
 	has "dependency"
@@ -472,7 +472,7 @@ not_mounted() { ! mounted "$1"; }
 	# The kernel does not let go of who waits for that server: it is said, and nothing else is done.
 	wait_until 15 in_one_of "failed unkillable" "$hung"
 	run berth logs
-	has 'not mounted within 1000ms (at: mount the file system'
+	has 'not mounted within 1s (at: mount the file system'
 	pid=$(pid_of well)
 	berth restart well
 	[ "$(pid_of well)" != "$pid" ]
@@ -515,7 +515,7 @@ not_mounted() { ! mounted "$1"; }
 	has 'mount.bad failed: mount.bad: access denied by server'
 	wait_for failed "$late"
 	run berth why "$late"
-	has 'not mounted within 1000ms (at: mount the file system server:/x)'
+	has 'not mounted within 1s (at: mount the file system server:/x)'
 	run pgrep -f 'sleep 1000002'
 	[ "$status" = 1 ]
 	# Another berth finds it as it is.
