@@ -26,7 +26,7 @@
 /* ---- what is one -------------------------------------------------------------------------------- */
 
 /* Those of podman's transports whose images lie in a file or a directory. */
-static const char *const transports[] = { "docker-archive:", "oci-archive:", "oci:" };
+static const char *const transports[] = { "docker-archive:", "oci-archive:", "oci:", "dir:" };
 
 static const char *transport_rest(const char *image)
 {
@@ -123,7 +123,10 @@ bool archive_carries(struct build *b, const char *path, enum root_kind kind)
 
 	if (kind == ROOT_TAR)
 		return tar_has(path, marks, sizeof marks / sizeof marks[0]);
-	return kind == ROOT_DIR && access(build_text(b, "%s/oci-layout", path), F_OK) == 0;
+	return kind == ROOT_DIR &&
+	       (access(build_text(b, "%s/oci-layout", path), F_OK) == 0 ||
+		       (access(build_text(b, "%s/version", path), F_OK) == 0 &&
+			       access(build_text(b, "%s/manifest.json", path), F_OK) == 0));
 }
 
 /* ---- its name in the store ---------------------------------------------------------------------- */
@@ -144,6 +147,8 @@ static int content_of(struct build *b, const char *path, const char *which, unsi
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		int index = openat(fd, "index.json", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
+		if (index < 0) /* the form dir: */
+			index = openat(fd, "manifest.json", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		fd_close(&fd);
 		fd = index;
 	}

@@ -210,7 +210,7 @@ struct strv *image_command(struct build *b, uint32_t helper, const char *verb);
 uint32_t unit_generate(struct build *b, const struct unit_draft *draft);
 
 /* archive.c: does Image= say where an image lies instead of what it is called: a path, or one behind
- * docker-archive:, oci-archive: or oci: ? Then where, and which one of several. */
+ * docker-archive:, oci-archive:, oci: or dir: ? Then where, and which one of several. */
 bool archive_named(const char *image);
 const char *archive_place(
 	struct build *b, const char *dir, const char *image, const char **ret_which);

@@ -151,9 +151,9 @@ const struct key keys_served[] = {
 		"ImagePath=. A bare name is localhost/NAME:latest; with @sha256:DIGEST it is the "
 		"image that was pulled by that digest, or has that id. Or where it lies: a path "
 		"that begins with / or ./, or docker-archive:PATH, oci-archive:PATH, oci:PATH, "
-		"each "
-		"with :NAME for one of several. An archive is imported into the store once for its "
-		"content, by a unit UNIT.image that the container waits for; a directory and a "
+		"each with :NAME for one of several, or dir:PATH. An archive is imported into the "
+		"store once for its content, by a unit UNIT.image that the container waits for; a "
+		"directory and a "
 		"file of erofs or squashfs are used as they lie."),
 	CONTAINER("Pull", choice, pull,
 		"never: the image is there, or the unit is refused; missing: it is pulled unless "
@@ -406,8 +406,8 @@ const struct key keys_served[] = {
 	IMAGE("Image", str, image,
 		"What to pull: [REGISTRY/]NAME[:TAG][@DIGEST]; without a registry it is of "
 		"docker.io. Or what to import: a path, docker-archive:PATH, oci-archive:PATH, "
-		"oci:PATH, as in Image= of a container. A container takes it by Image=NAME.image, "
-		"and waits for it."),
+		"oci:PATH, dir:PATH, as in Image= of a container. A container takes it by "
+		"Image=NAME.image, and waits for it."),
 	IMAGE("ImageTag", str, image_tag,
 		"Of an archive: the image of that name in it, which is its name in the store too."),
 	IMAGE("Policy", choice, image_policy,

@@ -238,6 +238,7 @@ static int image_open(const struct source *source, const struct image_wanted *wa
 {
 	switch (source->kind) {
 	case SOURCE_OCI:
+	case SOURCE_FLAT:
 		return oci_open(source, wanted, ret, err);
 	case SOURCE_DOCKER:
 		return docker_open(source, wanted, ret, err);

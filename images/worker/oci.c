@@ -414,9 +414,34 @@ static int manifest_open(const struct source *source, const struct descriptor *c
 	return r < 0 ? err_wrap(err, "%s", chosen->path) : 0;
 }
 
+/* Of one image that lies alone: the index that it would have. */
+static int index_make(const struct source *source, json_t **ret, struct err *err)
+{
+	own_mem char *text = NULL;
+	json_t *top = NULL;
+	const char *type;
+	char digest[sizeof "sha256:" + DIGEST_HEX];
+	uint64_t size;
+	int r = source_load(source, "manifest.json", &text, &size, err);
+
+	if (r == 0)
+		r = json_read(text, size, &top, err);
+	if (r < 0)
+		return r;
+	type = json_text(top, "mediaType");
+	if (!type)
+		type = kinds[json_object_get(top, "manifests") ? 0 : 2].media_type;
+	(void)snprintf(digest, sizeof digest, "sha256:%s", source->top);
+	*ret = json_pack("{s:i,s:[{s:s,s:s,s:I}]}", "schemaVersion", 2, "manifests", "mediaType",
+		type, "digest", digest, "size", (json_int_t)size);
+	json_decref(top);
+	return *ret ? 0 : err_sys(err, ENOMEM, "read manifest.json");
+}
+
 static int index_load(const struct source *source, json_t **ret, struct err *err)
 {
-	int r = source_json(source, "index.json", ret, err);
+	int r = source->kind == SOURCE_FLAT ? index_make(source, ret, err)
+					    : source_json(source, "index.json", ret, err);
 
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +39,24 @@ static int find_in_dir(int dir, const char *name, struct blob *ret, struct err *
 	return 0;
 }
 
+/* Blobs are called by their digests alone, all manifests but the top one with an ending. */
+static int find_in_flat(
+	const struct source *source, const char *name, struct blob *ret, struct err *err)
+{
+	static const char blobs[] = "blobs/sha256/";
+	const char *digest = name + sizeof blobs - 1;
+	char manifest[DIGEST_HEX + sizeof ".manifest.json"];
+	int r;
+
+	if (!str_starts(name, blobs))
+		return find_in_dir(source->dir, name, ret, err);
+	if (strcmp(digest, source->top) == 0)
+		return find_in_dir(source->dir, "manifest.json", ret, err);
+	(void)snprintf(manifest, sizeof manifest, "%.*s.manifest.json", DIGEST_HEX, digest);
+	r = find_in_dir(source->dir, manifest, ret, NULL);
+	return r == -ENOENT ? find_in_dir(source->dir, digest, ret, err) : r;
+}
+
 bool source_has(const struct source *source, const char *name)
 {
 	struct stat st;
@@ -51,6 +70,8 @@ int source_find(const struct source *source, const char *name, struct blob *ret,
 {
 	const struct member *member;
 
+	if (source->kind == SOURCE_FLAT)
+		return find_in_flat(source, name, ret, err);
 	if (source->dir >= 0)
 		return find_in_dir(source->dir, name, ret, err);
 	member = members_find(&source->members, name);
@@ -330,6 +351,36 @@ static int file_open(struct source *source, int spool, struct err *err)
 	return 0;
 }
 
+static bool is_flat(const struct source *source)
+{
+	static const char mark[] = "Directory Transport Version: ";
+	char text[sizeof mark] = "";
+	own_fd fd = path_open_beneath(source->dir, "version", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+	return fd >= 0 && read_full(fd, text, sizeof mark - 1) > 0 && strcmp(text, mark) == 0 &&
+	       source_has(source, "manifest.json");
+}
+
+static int directory_open(struct source *source, struct err *err)
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	struct blob blob = { .fd = -1 };
+	int r;
+
+	source->kind = source_has(source, "oci-layout") ? SOURCE_OCI
+		       : is_flat(source)                ? SOURCE_FLAT
+							: SOURCE_TREE;
+	if (source->kind != SOURCE_FLAT)
+		return 0;
+	r = source_find(source, "manifest.json", &blob, err);
+	if (r == 0)
+		r = digest_range(blob.fd, 0, blob.size, digest, err);
+	fd_close(&blob.fd);
+	if (r == 0)
+		digest_hex(digest, source->top);
+	return r;
+}
+
 int source_open(int fd, int spool, uint64_t window, struct source *ret, struct err *err)
 {
 	struct stat st;
@@ -348,8 +399,7 @@ int source_open(int fd, int spool, uint64_t window, struct source *ret, struct e
 		return file_open(ret, spool, err);
 	}
 	ret->dir = own;
-	ret->kind = source_has(ret, "oci-layout") ? SOURCE_OCI : SOURCE_TREE;
-	return 0;
+	return directory_open(ret, err);
 }
 
 void source_done(struct source *source)

@@ -6,12 +6,14 @@
 #include <stddef.h>
 
 #include "images/worker/blob.h"
+#include "images/worker/digest.h"
 #include "images/worker/json.h"
 #include "images/worker/members.h"
 #include "supervisor/base/err.h"
 
 enum source_kind {
 	SOURCE_OCI,        /* an OCI layout: a directory, or an archive of one */
+	SOURCE_FLAT,       /* one image in a directory, as podman and skopeo write dir:PATH */
 	SOURCE_DOCKER,     /* an archive with manifest.json, as `docker save` makes it */
 	SOURCE_DOCKER_OLD, /* the same before 2016: `repositories`, and a directory for each layer */
 	SOURCE_TAR,        /* a tree in a tar archive, perhaps packed */
@@ -24,7 +26,8 @@ struct source {
 	int dir;  /* of a layout or a tree; -1: none */
 	int file; /* of anything else; -1: none */
 	struct members members;
-	uint64_t window; /* stream.h */
+	uint64_t window;          /* stream.h */
+	char top[DIGEST_HEX + 1]; /* of SOURCE_FLAT: the digest of its manifest.json */
 };
 
 /*
@@ -44,6 +47,7 @@ bool source_has(const struct source *source, const char *name);
 /*
  * source_find - the file `name`
  *
+ * In SOURCE_FLAT blobs/sha256/DIGEST is found under the name that it has there.
  * Gives: a blob with a descriptor of its own, the caller's. Fails: -ENOENT. In a directory links are
  *        not followed.
  */

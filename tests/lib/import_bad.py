@@ -289,6 +289,33 @@ def index_in_itself_cannot_be(p):
 
 
 @case
+def one_in_a_directory(p):
+    """The form dir: of podman: an index there, and what is missing, damaged or leads out."""
+    layout = p.layout()
+    inner = layout.image([tar([entry("a", data=b"a")])])
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [inner]})
+    flat = p.top + "/flat/"
+    shutil.copytree(layout.path + "/blobs/sha256", flat)
+    os.rename(flat + inner["digest"][7:], flat + inner["digest"][7:] + ".manifest.json")
+    for name, text in (("version", "Directory Transport Version: 1.1\n"), ("manifest.json", index)):
+        with open(flat + name, "w") as file:
+            file.write(text)
+    p.good(p.top + "/flat")
+    assert sorted(p.mount()) == [".", "a"]
+    for blob in [name for name in os.listdir(flat) if name != "version"]:
+        for spoil in (lambda path: open(path, "ab").write(b"x"), os.unlink,
+                      lambda path: (os.unlink(path), os.symlink(p.top + "/canary/secret", path))):
+            shutil.copytree(p.top + "/flat", p.top + "/bad")
+            spoil(p.top + "/bad/" + blob)
+            p.again()
+            if blob != "manifest.json":
+                p.bad(p.top + "/bad", "")
+            else:  # it is then just a tree, or other words
+                assert p.run(p.top + "/bad").returncode in (0, 1)
+            shutil.rmtree(p.top + "/bad")
+
+
+@case
 def null_is_nothing(p):
     """Any optional field may be null, and fields that nobody knows are no error."""
     layout = p.layout()

@@ -259,7 +259,10 @@ def made_by_buildah_and_skopeo(p):
     buildah("push", "-q", image, "docker-archive:%s/d.tar:x:1" % p.top)
     buildah("push", "-q", image, "oci-archive:%s/o.tar:t" % p.top)
     umoci = p.umoci(p.top + "/layout")
-    for source in ("layout", "o.tar", "d.tar"):
+    for kind in ("oci", "v2s2"):
+        subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "-f", kind, "oci:%s/layout:t" % p.top,
+                        "dir:%s/%s.dir" % (p.top, kind)], check=True)
+    for source in ("layout", "o.tar", "d.tar", "oci.dir", "v2s2.dir"):
         p.good(p.top + "/" + source)
         p.same(p.mount(), umoci)
         p.verify()

@@ -92,7 +92,8 @@ names_are() { [ "$(names | wc -l)" = "$1" ]; }
 	if command -v skopeo >/dev/null; then
 		skopeo copy -q "docker-archive:$MADE/docker.tar" "oci-archive:$MADE/oci.tar:one"
 		skopeo copy -q "docker-archive:$MADE/docker.tar" "oci:$MADE/layout:one"
-		images+=("Image=oci-archive:$MADE/oci.tar" "Image=oci:$MADE/layout:one" "Image=$MADE/layout")
+		skopeo copy -q "docker-archive:$MADE/docker.tar" "dir:$MADE/flat"
+		images+=("Image=oci-archive:$MADE/oci.tar" "Image=oci:$MADE/layout:one" "Image=$MADE/layout" "Image=dir:$MADE/flat")
 	fi
 	mkdir "$MADE/path"
 	cp "$MADE/docker.tar" "$MADE/path/site:1.tar"
