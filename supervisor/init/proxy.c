@@ -161,6 +161,12 @@ static void doors_pause(bool full)
 		 : "berth-proxy: the system has no room for a connection: further callers wait\n");
 }
 
+/* Of descriptors or of memory. */
+static bool is_short(long r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
+}
+
 static void doors_resume(void)
 {
 	if (!paused || connections_open >= connections_max || paused_until > now)
@@ -315,8 +321,10 @@ static bool way_pump(struct way *way, int from, int to)
 		long n;
 
 		if (!way->held && !way->ended) {
-			if (!pipe_get(way))
+			if (!pipe_get(way)) {
+				doors_pause(false);
 				return false;
+			}
 			n = CALL6(splice, from, 0, way->in, 0, CHUNK, MOVE | DO_NOT_WAIT);
 			if (n == -EAGAIN || n == -EINTR)
 				break;
@@ -390,6 +398,9 @@ static void connection_begin(const struct door *door, int caller /* taken */)
 		.open = true,
 		.connecting = true,
 	};
+	/* This caller is lost, and learns so; the next ones wait. */
+	if (is_short(c->fd[1]))
+		doors_pause(false);
 	if (c->fd[1] < 0)
 		connection_end(c, true);
 	else
@@ -406,7 +417,7 @@ static void on_caller(const struct door *door)
 			return;
 		}
 		fd = CALL(accept4, door->fd, 0, 0, NONBLOCK | CLOEXEC, 0);
-		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+		if (is_short(fd))
 			doors_pause(false);
 		/* The others are of one caller, who is gone. */
 		if (fd == -ECONNABORTED)
@@ -414,6 +425,8 @@ static void on_caller(const struct door *door)
 		if (fd < 0)
 			return;
 		connection_begin(door, (int)fd);
+		if (paused)
+			return;
 	}
 }
 
@@ -516,6 +529,11 @@ static uint16_t flow_begin(const struct door *door, const struct flow_key *key)
 	if (flow_is_full(&flows))
 		flow_end(flow_oldest(&flows));
 	fd = towards(door, SOCK_DGRAM);
+	/* As in a full table, the oldest makes room. */
+	if (is_short(fd) && flow_oldest(&flows) != FLOW_NONE) {
+		flow_end(flow_oldest(&flows));
+		fd = towards(door, SOCK_DGRAM);
+	}
 	if (fd < 0)
 		return FLOW_NONE;
 	which = flow_add(&flows, key, fd, now);

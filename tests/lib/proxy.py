@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import functools
 import hashlib
 import os
 import resource
@@ -17,6 +18,7 @@ import sys
 PART = 1 << 16
 
 
+@functools.cache
 def blob(n):
     """The same n bytes for the same n, that do not repeat."""
     return hashlib.shake_128(str(n).encode()).digest(n)
@@ -191,6 +193,33 @@ def case_full(host, port, n):
     rest = [s for s in rest if s.fileno() >= 0]
     for s in rest:
         same("full", s.recv(1), b"x")
+
+
+def case_short(host, port, n):
+    """The proxy runs out of descriptors: it rests, who is connected goes on, and so do all when it has some."""
+    pid, has = int(os.environ["PROXY_PID"]), int(os.environ["PROXY_FDS"])
+    first = call(host, port, b"echo\n1")
+    same("short: the first", first.recv(1), b"1")
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (has + 13, before[1]))
+    waiting = [call(host, port, b"echo\nx") for _ in range(n)]
+    answered(waiting)
+    at = ticks(pid)
+    select.select([], [], [], 1.5)
+    if ticks(pid) > at + 5:
+        sys.exit(f"short: {ticks(pid) - at} ticks of work without descriptors")
+    first.sendall(b"2")
+    same("short: who is connected", first.recv(1), b"2")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    served = 0
+    for s in waiting:
+        try:
+            served += s.recv(1) == b"x"
+        except ConnectionResetError:
+            pass
+    # One for each second of a try may have been let in too far.
+    if served < n - 5:
+        sys.exit(f"short: only {served} of {n} were served in the end")
 
 
 def case_reset(host, port, n):

@@ -135,12 +135,12 @@ of() { awk -v w="$1:" '$1 == w { print $2 }' "/proc/$(pid_of one.proxy)/status";
 	jobs=
 	for host in 127.0.0.1 ::1; do
 		for way in up down; do
-			ask $way $host 8090 20000003 &
+			ask $way $host 8090 5000003 &
 			jobs="$jobs $!"
 		done
 	done
 	for job in $jobs; do wait "$job"; done
-	ask first 127.0.0.1 8090 3000000
+	ask first 127.0.0.1 8090 1000000
 	ask first ::1 8090 1
 	ask slow 127.0.0.1 8090 20000000
 	ask reset ::1 8090
@@ -162,6 +162,26 @@ nothing_open() { [ "$(find "/proc/$(pid_of one.proxy)/fd" -lname 'socket:*' | wc
 	berth logs one.proxy 2>&1 | grep -q 'as many connections as it has room for'
 	wait_until 5 nothing_open
 	ask up 127.0.0.1 8090 1000
+}
+
+fds() { find "/proc/$(pid_of one.proxy)/fd" -mindepth 1 | wc -l; }
+nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+
+@test "out of descriptors: said once, not busy, those that are connected go on, and all are served later" {
+	proxied one PublishPort=8090:90 PublishPort=8091:90/udp
+	start_supervise
+	wait_for ready one
+	server one
+	PROXY_PID=$(pid_of one.proxy) PROXY_FDS=$(fds)
+	export PROXY_PID PROXY_FDS
+	# Its own user may take from it, and root only where it has that capability.
+	nobody /usr/bin/python3 - short 127.0.0.1 8090 40 <"$REPO/tests/lib/proxy.py"
+	[ "$(berth logs one.proxy 2>&1 | grep -c 'no room for a connection: further callers wait')" = 1 ]
+	# Of udp the oldest makes room, as in a full table.
+	ask udp 127.0.0.1 8091 1
+	nobody prlimit --pid "$PROXY_PID" --nofile="$(($(fds) + 1)):"
+	ask turns 127.0.0.1 8091 20
+	[ "$(pid_of one.proxy)" = "$PROXY_PID" ]
 }
 
 @test "udp: each of several callers gets his own answer, from the address that he asked" {
