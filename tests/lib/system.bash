@@ -122,16 +122,32 @@ row() {
 	berth ps -a --json | jq -c --arg name "$1" \
 		'[.. | objects | select(.name? == $name and has("state"))] | first // empty'
 }
-state_of() { row "$1" | jq -r '.state // "none"'; }
-pid_of() { row "$1" | jq -r '.pid // 0'; }
-run_of() { row "$1" | jq -r '.run // 0'; }
+# These are asked again and again, and jq takes longer to begin than berth to answer.
+state_of() { berth is-active "$1" 2>/dev/null || true; }
+number_of() { # NAME KEY
+	local n
+	n=$(berth status --json "$1" 2>/dev/null | sed -n "s/^    \"$2\": \([0-9]*\),*\$/\1/p")
+	echo "${n:-0}"
+}
+pid_of() { number_of "$1" pid; }
+run_of() { number_of "$1" run; }
 
 in_state() { [ "$(state_of "$2")" = "$1" ]; }
 in_one_of() { [[ " $1 " == *" $(state_of "$2") "* ]]; }
 
 # wait_for STATE NAME [SECONDS]
 wait_for() {
-	wait_until "${3:-10}" in_state "$1" "$2" && return
+	local end=$((SECONDS + ${3:-10} * SLOW))
+	# The supervisor tells it when it happens; what does not come to that is watched as before.
+	if [ "$1" = ready ] && timeout $((end - SECONDS)) "$BERTH" --config "$UNITS" --run-dir "$RUNTIME" \
+		wait --healthy "$2" >/dev/null 2>&1; then
+		return
+	fi
+	until in_state "$1" "$2"; do
+		[ $SECONDS -lt $end ] || break
+		sleep 0.05
+	done
+	in_state "$1" "$2" && return
 	echo "$2: wanted state $1; it is:"
 	row "$2" | jq . || true
 	berth why "$2" || true
@@ -193,15 +209,17 @@ cgroup_top() {
 
 # Everything that berth could leave in these namespaces, a line each.
 leaks_list() {
-	local top
-	awk '{ print "mount " $5 }' /proc/self/mountinfo | sort
-	ip -o link 2>/dev/null | awk -F': ' '{ print "link " $2 }' | sort
-	nft list tables 2>/dev/null | sed 's/^/nft /' | sort
-	top=$(cgroup_top)
-	[ -z "$top" ] || find "$top" -mindepth 1 -type d -printf 'cgroup %P\n' | sort
-	# Orphans (their parent is process 1 of the pid namespace), and programs of ours.
-	ps -eo ppid=,stat=,pid=,args= | awk -v ours="$O/" '
-		$2 !~ /^Z/ && ($1 <= 1 || index($4, ours) == 1) { $1 = $2 = ""; print "process" $0 }' | sort
+	CGROUP_TOP=${CGROUP_TOP-$(cgroup_top)}
+	{
+		awk 'FILENAME ~ /mountinfo/ { print "mount " $5 }
+			FILENAME ~ /dev/ && FNR > 2 { sub(/:.*/, ""); print "link " $1 }' \
+			/proc/self/mountinfo /proc/self/net/dev
+		nft list tables 2>/dev/null | sed 's/^/nft /'
+		[ -z "$CGROUP_TOP" ] || find "$CGROUP_TOP" -mindepth 1 -type d -printf 'cgroup %P\n'
+		# Orphans (their parent is process 1 of the pid namespace), and programs of ours.
+		ps -eo ppid=,stat=,pid=,args= | awk -v ours="$O/" '
+			$2 !~ /^Z/ && ($1 <= 1 || index($4, ours) == 1) { $1 = $2 = ""; print "process" $0 }'
+	} | sort
 }
 
 leaks_before() {

@@ -123,11 +123,14 @@ inside_lost() {
 
 @test "a ping and a stream go on over reload, kill -9 and a new supervisor: nothing is lost" {
 	inside b socat -u TCP4-LISTEN:7000,reuseaddr "OPEN:$BATS_TEST_TMPDIR/got,creat" 3>&- &
-	inside a busybox ping -c 120 -i 0.05 10.75.0.3 >"$BATS_TEST_TMPDIR/ping" 3>&- &
+	server=$!
+	# Not by a function: it is to be the process that is ended.
+	nsenter -t "$(pid_of a)" -n busybox ping -i 0.05 10.75.0.3 >"$BATS_TEST_TMPDIR/ping" 3>&- &
 	ping=$!
 	wait_until 5 sh -c "nsenter -t $(pid_of b) -n ss -Htln | grep -q :7000"
-	# 600 lines in 6 s, each by itself.
-	(for i in $(seq 600); do echo "$i" && sleep 0.01; done) | inside a socat -u - TCP4:10.75.0.3:7000 3>&- &
+	# Lines one by one, as long as the rest takes.
+	(i=0; until [ -e "$BATS_TEST_TMPDIR/enough" ]; do echo "$((i += 1))" && sleep 0.02; done) |
+		inside a socat -u - TCP4:10.75.0.3:7000 3>&- &
 	stream=$!
 	network other Subnet=10.76.0.0/24
 	berth reload
@@ -139,10 +142,14 @@ inside_lost() {
 	wait_until 10 answers
 	rm "$UNITS/c.container" "$UNITS/other.network"
 	berth reload
-	wait "$stream"
+	touch "$BATS_TEST_TMPDIR/enough"
+	wait "$stream" "$server"
+	kill -INT "$ping"
 	wait "$ping"
 	grep -q ' 0% packet loss' "$BATS_TEST_TMPDIR/ping" || { tail -n 3 "$BATS_TEST_TMPDIR/ping"; false; }
-	[ "$(cat "$BATS_TEST_TMPDIR/got")" = "$(seq 600)" ]
+	told=$(wc -l <"$BATS_TEST_TMPDIR/got")
+	[ "$told" -gt 20 ]
+	diff "$BATS_TEST_TMPDIR/got" <(seq "$told")
 	run grep somebody "$BATS_TEST_TMPDIR/supervise.log"
 	[ "$status" -ne 0 ]
 }
