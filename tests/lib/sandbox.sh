@@ -39,6 +39,11 @@ cgroup2=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-") { if ($(i + 1) == "cgro
 	/proc/self/mountinfo | head -n 1)
 own=
 if [ -n "$cgroup2" ]; then
+	for left in "$cgroup2"/berth-test.*; do
+		if [ ! -e "/proc/${left##*.}" ] && grep -qs '^populated 0' "$left/cgroup.events"; then
+			find "$left" -depth -type d -exec rmdir {} + || true
+		fi
+	done
 	own=$cgroup2/berth-test.$$
 	mkdir "$own"
 	remove() {
@@ -58,5 +63,6 @@ export BERTH_SANDBOX=inside BERTH_SANDBOX_CGROUP2=$cgroup2
 # The subshell enters the cgroup, so that the namespace which is made below has it as its root.
 (
 	[ -z "$own" ] || echo 0 >"$own/cgroup.procs" # 0: the writer, which is this subshell
-	exec unshare --mount --net --uts --ipc --pid --cgroup --fork --kill-child=SIGKILL "$0" "$@"
+	exec setpriv --pdeathsig KILL \
+		unshare --mount --net --uts --ipc --pid --cgroup --fork --kill-child=SIGKILL "$0" "$@"
 )

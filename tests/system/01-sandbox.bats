@@ -50,3 +50,19 @@ teardown() { :; }
 	[ "$status" -ne 0 ]
 	wait_until 3 no_leaks
 }
+
+@test "killed, a sandbox takes with it what runs in it, and the next one removes its cgroup" {
+	top=$(cgroup_top)
+	[ -n "$top" ] || skip "no cgroup v2 hierarchy is mounted on this machine"
+	"$REPO/tests/lib/sandbox.sh" sleep 100 3>&- 4>&- &
+	inner=$!
+	asleep() { [ -n "$(find "$top/berth-test.$inner/tests" -name cgroup.procs -exec cat {} + 2>/dev/null)" ]; }
+	wait_until 10 asleep
+	kill -KILL $inner
+	wait $inner || true
+	empty() { grep -q '^populated 0' "$top/berth-test.$inner/cgroup.events"; }
+	wait_until 5 empty
+	"$REPO/tests/lib/sandbox.sh" true
+	[ ! -e "$top/berth-test.$inner" ]
+	no_leaks
+}
