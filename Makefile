@@ -194,7 +194,7 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(init_blob) $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) -o $@ $< $(filter $(O)/images/worker/%,$^) $(init_blob) $(O)/libberth.a $(berth_libs) \
 		$(shell $(PKG_CONFIG) --libs cmocka)
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) build/fuzz -name '*.d' 2>/dev/null)
 
 # The manual pages of the keys are printed from the key table, by a tool for the build machine.
 keydoc_src := config/keydoc/keydoc.c config/keys.c config/keys_unserved.c supervisor/base/near.c
@@ -230,26 +230,27 @@ soak: ## every point of the walks that `make check` samples (hours), and arm64 i
 		WALK_POINTS=all WALK_SECONDS=36000 $$test $(O) || bad=1; \
 	done; [ -z "$$bad" ]
 
-# Each tests/fuzz/fuzz_X.c runs for FUZZ_SECONDS on tests/fuzz/corpus/X, with clang's libFuzzer.
+# Each tests/fuzz/fuzz_X.c runs for FUZZ_SECONDS on tests/fuzz/corpus/X, with clang's libFuzzer. All take what
+# they call from one archive.
 FUZZ_SECONDS ?= 30
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=build/fuzz/%)
-FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+fuzz_lib := $(base_src) $(leaf_src) $(config_src) supervisor/runtime/users.c supervisor/core/modules.c \
+	supervisor/core/varlink.c supervisor/core/loop.c $(filter-out images/worker/main.c,$(worker_src)) $(fetch_part)
+FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
-build/fuzz/%: tests/fuzz/%.c $(base_src) $(leaf_src) $(config_src)
+build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	clang -std=c17 -D_GNU_SOURCE -I. $(berth_cflags) $(FUZZ_FLAGS) -o $@ $^ $(berth_libs)
+	clang -std=c17 -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' -I. $(berth_cflags) $(worker_cflags) $(FUZZ_FLAGS) \
+		-fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
 
-# Of the worker all but its main.
-worker_part := $(filter-out images/worker/main.c,$(worker_src))
-build/fuzz/fuzz_layer build/fuzz/fuzz_import: $(worker_part)
-build/fuzz/fuzz_layer build/fuzz/fuzz_import: berth_libs += $(worker_libs)
-build/fuzz/fuzz_auth build/fuzz/fuzz_manifest build/fuzz/fuzz_reply: $(fetch_part)
-build/fuzz/fuzz_auth build/fuzz/fuzz_manifest build/fuzz/fuzz_reply: berth_libs += $(worker_libs)
-build/fuzz/fuzz_modules: supervisor/core/modules.c
-build/fuzz/fuzz_passwd: supervisor/runtime/users.c
-build/fuzz/fuzz_varlink: FUZZ_FLAGS += -DBERTH_VERSION='"$(VERSION)"'
-build/fuzz/fuzz_varlink: supervisor/core/varlink.c supervisor/core/loop.c
+build/fuzz/libberth.a: $(fuzz_lib:%.c=build/fuzz/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libberth.a
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(berth_libs) $(worker_libs)
+.PRECIOUS: build/fuzz/%.o
 
 fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_bin)
