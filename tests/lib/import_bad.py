@@ -45,7 +45,8 @@ from importing import WORKER, case
 from layout import *  # noqa: F403 - the words that images are written in
 
 SANITIZED = "/asan" in WORKER  # the limits of the job are not set then
-EVERYWHERE = os.environ.get("IMPORT_POINTS") == "all"
+POINTS = os.environ.get("IMPORT_POINTS", "12")  # bits of each form; all: every one (make soak)
+EVERYWHERE = POINTS == "all"
 
 
 def layered(p, *layers, form=tarfile.PAX_FORMAT):
@@ -441,13 +442,13 @@ def each_form_cut_anywhere(p):
 @case
 def each_form_one_bit(p):
     """One flipped bit anywhere, in any form: refused in one line, or the result is the same, or another
-    one that says so by its digest; the host is as it was. All bits in soak, some in check."""
-    seed = random.Random(1)
+    one that says so by its digest; the host is as it was. All bits in soak, some in check: SEED= chooses."""
+    seed = random.Random(int(os.environ.get("SEED", "1")))
     for name, data in packed_forms(p):
         data = bytearray(data)
         places = range(len(data) * 8)
         if not EVERYWHERE:
-            places = [seed.randrange(len(places)) for _ in range(12)]
+            places = [seed.randrange(len(places)) for _ in range(int(POINTS))]
         with open(p.top + "/bit", "wb") as file:
             file.write(data)
         whole = outcome(p, p.top + "/bit")
