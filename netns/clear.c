@@ -1,4 +1,4 @@
-/* A kept namespace is made as good as new before the next run.
+/* A kept namespace is made as good as new before the next run, as far as nobody else is in it.
  *
  * All processes of the old run are dead here, but its closed connections live on in the kernel for
  * minutes and hold the ports that the next run wants to listen on. What a run may have configured
@@ -74,10 +74,13 @@ static int sockets_count(int netns_fd, bool some[static KINDS], struct err *err)
 	return 0;
 }
 
+enum { TIME_WAIT = 6 }; /* TCP_TIME_WAIT of netinet/tcp.h */
+
 struct victims {
 	struct rtnl *act;
 	uint8_t protocol;
-	bool more; /* a batch was full */
+	uint32_t states; /* a bit for each */
+	bool more;       /* a batch was full */
 };
 
 static void reply_socket(const struct nlmsghdr *header, void *data)
@@ -87,7 +90,7 @@ static void reply_socket(const struct nlmsghdr *header, void *data)
 	const struct inet_diag_req_v2 request = {
 		.sdiag_family = msg->idiag_family,
 		.sdiag_protocol = victims->protocol,
-		.idiag_states = UINT32_MAX,
+		.idiag_states = victims->states,
 		.id = msg->id,
 	};
 
@@ -101,14 +104,15 @@ static void reply_socket(const struct nlmsghdr *header, void *data)
 	rtnl_allow(victims->act, EOPNOTSUPP);
 }
 
-static int sockets_destroy(struct rtnl *ask, struct rtnl *act, size_t kind, struct err *err)
+static int sockets_destroy(
+	struct rtnl *ask, struct rtnl *act, size_t kind, uint32_t states, struct err *err)
 {
 	const struct inet_diag_req_v2 request = {
 		.sdiag_family = kinds[kind].family,
 		.sdiag_protocol = kinds[kind].protocol,
-		.idiag_states = UINT32_MAX,
+		.idiag_states = states,
 	};
-	struct victims victims = { .act = act, .protocol = kinds[kind].protocol };
+	struct victims victims = { .act = act, .protocol = kinds[kind].protocol, .states = states };
 	int r;
 
 	/* A table that does not empty (SOCK_DESTROY refused) must not keep us here. */
@@ -129,7 +133,7 @@ static int sockets_destroy(struct rtnl *ask, struct rtnl *act, size_t kind, stru
 	return 0;
 }
 
-static int clear_sockets(int netns_fd, struct err *err)
+static int clear_sockets(int netns_fd, uint32_t states, struct err *err)
 {
 	own_rtnl ask = { 0 };
 	own_rtnl act = { 0 };
@@ -148,7 +152,7 @@ static int clear_sockets(int netns_fd, struct err *err)
 				r = rtnl_open(&act, netns_fd, NETLINK_SOCK_DIAG, err);
 		}
 		if (r == 0)
-			r = sockets_destroy(&ask, &act, i, err);
+			r = sockets_destroy(&ask, &act, i, states, err);
 	}
 	return r;
 }
@@ -297,11 +301,15 @@ static int clear_config(int netns_fd, const struct net_iface *ifaces, size_t n, 
 	return r;
 }
 
-int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)
+int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, enum net_others others,
+	struct err *err)
 {
-	int r = clear_sockets(netns_fd, err);
+	/* A connection that waits to be accepted has no owner either, and one that is closed may have
+	 * data on the way: of what others may have, these alone are surely done with. */
+	int r = clear_sockets(
+		netns_fd, others == NET_ALONE ? UINT32_MAX : UINT32_C(1) << TIME_WAIT, err);
 
-	if (r == 0)
+	if (r == 0 && others != NET_OTHERS_ADMIN)
 		r = clear_config(netns_fd, ifaces, n, err);
 	return r < 0 ? r : net_attach(netns_fd, ifaces, n, err);
 }

@@ -158,11 +158,13 @@ int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
 /*
  * net_clear - what a killed run left in a kept namespace is taken away before the next
  *
- * Needs: no process runs in it, also none of a container that shares it.
+ * Needs: none of its processes lives; those of `others` may.
  * Sockets are destroyed by INET_DIAG (SOCK_DESTROY, where the kernel has it), foreign addresses and
- * routes removed, then net_attach's state is true again.
+ * routes removed, then net_attach's state is true again. What may be the others' stays: all sockets
+ * but those in TIME_WAIT, and where one of them may configure it, all addresses and routes.
  */
-int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err);
+int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, enum net_others others,
+	struct err *err);
 
 /*
  * net_devices_take - links of the host are moved into the container's namespace; idempotent

@@ -130,6 +130,13 @@ struct net_spec {
 	bool foreign_source; /* it forwards for others: its frames may carry any address */
 };
 
+/* Who else is in a namespace: containers that share it and run. */
+enum net_others {
+	NET_ALONE,
+	NET_OTHERS,
+	NET_OTHERS_ADMIN, /* one of them may configure it */
+};
+
 /* Everything that the packet rules say. */
 struct net_rules {
 	const struct net_bridge *const *bridges;

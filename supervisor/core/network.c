@@ -274,16 +274,33 @@ static bool is_declared(const char *ifname, const char *alias, void *data)
 	return false;
 }
 
+static bool shares(const struct container_spec *spec, const struct service *owner)
+{
+	return spec->net.mode == NET_CONTAINER &&
+	       strcmp(spec->net.container, owner->unit->spec->name) == 0;
+}
+
+enum net_others network_others(const struct service *s)
+{
+	enum net_others ret = NET_ALONE;
+
+	for (size_t i = 0; i < s->sv->nservices && ret != NET_OTHERS_ADMIN; i++) {
+		const struct service *other = &s->sv->services[i];
+		const struct container_spec *spec = other->unit->spec;
+
+		if (shares(spec, s) && machine_alive(&other->m))
+			ret = helpers_is_net_admin(spec) ? NET_OTHERS_ADMIN : NET_OTHERS;
+	}
+	return ret;
+}
+
 /* May somebody in its namespace configure it: the container itself, or one that shares it? */
 static bool is_its_own(const struct service *s)
 {
 	for (size_t i = 0; i < s->sv->nservices; i++) {
 		const struct container_spec *spec = s->sv->services[i].unit->spec;
-		bool inside = spec == s->unit->spec ||
-			      (spec->net.mode == NET_CONTAINER &&
-				      strcmp(spec->net.container, s->unit->spec->name) == 0);
 
-		if (inside && helpers_is_net_admin(spec))
+		if ((spec == s->unit->spec || shares(spec, s)) && helpers_is_net_admin(spec))
 			return true;
 	}
 	return false;

@@ -401,6 +401,7 @@ static int launch(struct service *s, struct err *err)
 		.out = -1,
 		.err = -1,
 		.hold = s->m.hold,
+		.others = network_others(s),
 	};
 	struct cgroup_dropped dropped = { 0 };
 	own_fd out = -1;

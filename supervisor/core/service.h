@@ -250,6 +250,8 @@ void network_begin(struct supervisor *sv);
 /* Must its start wait? Then the network is being set up, or set up once more where one of its
  * networks failed. */
 bool network_await(struct service *s);
+/* Who shares its network namespace and runs. */
+enum net_others network_others(const struct service *s);
 /* Why a network of its cannot be had; NULL: they are there, or none is needed. */
 const char *network_failure(const struct service *s);
 /* Is it a network of others whose link was not there when a container was to be attached again? */

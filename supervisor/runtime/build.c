@@ -323,7 +323,7 @@ int step_join_network(struct plan *plan, struct err *err)
 		int r = net_devices_back(fd, NULL, 0, err);
 
 		if (r == 0)
-			r = net_clear(fd, net->ifaces, net->nifaces, err);
+			r = net_clear(fd, net->ifaces, net->nifaces, plan->others, err);
 		if (r < 0)
 			return r;
 	}

@@ -140,6 +140,7 @@ struct container_pending {
 	int theirs; /* the container's end of the report */
 	int in, out, err;
 	bool hold;
+	enum net_others others;
 	char notify[256];
 };
 
@@ -176,7 +177,8 @@ static struct container_pending *pending_new(const struct container_env *env,
 		.in = dup_or_none(run->in),
 		.out = dup_or_none(run->out),
 		.err = dup_or_none(run->err),
-		.hold = run->hold || !run->spec->process.argv.n };
+		.hold = run->hold || !run->spec->process.argv.n,
+		.others = run->others };
 	if (run->notify_socket)
 		(void)snprintf(pending->notify, sizeof pending->notify, "%s", run->notify_socket);
 	return pending;
@@ -192,6 +194,7 @@ static struct plan pending_plan(const struct container *container)
 	plan.cgroup_fd = container->cgroup_fd;
 	plan.stage = container->shared_stage;
 	plan.hold = pending->hold;
+	plan.others = pending->others;
 	plan.notify_socket = pending->notify[0] ? pending->notify : NULL;
 	return plan;
 }

@@ -55,10 +55,11 @@ bool helpers_is_net_admin(const struct container_spec *spec)
 }
 
 /* The namespace of the last run: what was lent to it comes home, and who could have left anything in
- * it gets a new one. */
-static int leave_old(const struct container_spec *spec, const char *pin, struct err *err)
+ * it gets a new one, unless others are in it, who would be left behind. */
+static int leave_old(const struct plan *plan, const char *pin, struct err *err)
 {
-	bool renewed = helpers_is_net_admin(spec);
+	const struct container_spec *spec = plan->spec;
+	bool renewed = helpers_is_net_admin(spec) && plan->others == NET_ALONE;
 	own_fd old = netns_open(pin, err);
 	int r = 0;
 
@@ -119,14 +120,14 @@ static int prepare_network(const struct plan *plan, struct err *err)
 	if (r < 0)
 		return r;
 	plan_pin_path(plan->env, plan->spec->name, pin, sizeof pin);
-	r = leave_old(plan->spec, pin, err);
+	r = leave_old(plan, pin, err);
 	if (r < 0)
 		return r;
 	fd = netns_ensure(pin, &made, err);
 	if (fd < 0)
 		return fd;
 	r = made ? net_attach(fd, net->ifaces, net->nifaces, err)
-		 : net_clear(fd, net->ifaces, net->nifaces, err);
+		 : net_clear(fd, net->ifaces, net->nifaces, plan->others, err);
 	if (r == 0)
 		r = net_devices_take(fd, net->devices, net->ndevices, err);
 	if (r < 0 && made)

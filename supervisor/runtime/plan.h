@@ -33,6 +33,7 @@ struct plan {
 	const char *lower; /* the root's lower directory; of a native service: the program's path */
 	bool join;         /* exec: into a running container, whose pidfd is join_pidfd */
 	bool hold;
+	enum net_others others;
 	bool must_join_cgroup; /* the kernel could not do it at birth */
 	volatile int32_t *stage;
 

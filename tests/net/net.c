@@ -11,7 +11,7 @@
 #include "supervisor/base/own.h"
 
 /* Two networks, as the tests use them everywhere, the first one of three subnets; the environment
- * changes details: NET_SUBNET=, NET_MTU=, NET_INTERNAL=, NET_INSTANCE=;
+ * changes details: NET_SUBNET=, NET_MTU=, NET_INTERNAL=, NET_INSTANCE=, NET_OTHERS=;
  * NET_DRIVER=macvlan|ipvlan with NET_PARENT= makes the first one of that kind. */
 static struct net_bridge bridges[] = {
 	{ .name = "one", .ifname = "br-one" },
@@ -153,10 +153,21 @@ static int do_attach(int argc, char **argv, struct err *err)
 	return with_unit(argv, net_attach, err);
 }
 
+static int clear(int fd, const struct net_iface *ifaces, size_t n, struct err *err)
+{
+	const char *others = getenv("NET_OTHERS");
+
+	return net_clear(fd, ifaces, n,
+		!others                        ? NET_ALONE
+		: strcmp(others, "admin") == 0 ? NET_OTHERS_ADMIN
+					       : NET_OTHERS,
+		err);
+}
+
 static int do_clear(int argc, char **argv, struct err *err)
 {
 	(void)argc;
-	return with_unit(argv, net_clear, err);
+	return with_unit(argv, clear, err);
 }
 
 /* UNIT NETWORK NUMBER */
@@ -345,7 +356,7 @@ static int bench_up(struct unit *unit, const char *pin, int run, uint64_t ns[STE
 		r = net_attach(fd, &unit->iface, 1, err);
 	at[STEP_CLEAR] = clock_monotonic();
 	if (r == 0)
-		r = net_clear(fd, &unit->iface, 1, err);
+		r = net_clear(fd, &unit->iface, 1, NET_ALONE, err);
 	at[STEP_DETACH] = clock_monotonic();
 	for (int i = 0; i < STEP_DETACH; i++)
 		ns[i][run] = at[i + 1] - at[i];

@@ -98,6 +98,53 @@ prepare() { need_root_fs busybox; }
 	[ "$pid" = "$(pid_of a)" ]
 }
 
+# netns NAME: which one it is in
+netns() { readlink "/proc/$(pid_of "$1")/ns/net"; }
+
+@test "the host's network, none, and that of another container, over a restart of each" {
+	network lan Subnet=10.57.0.0/24
+	on db lan.network PublishPort=8082:81
+	on side db.container
+	sed -i 's/Exec=.*/Exec=httpd -f -p 81 -h \/etc/' "$UNITS/side.container"
+	on vpn lan.network AddCapability=NET_ADMIN
+	on app vpn.container
+	on free host
+	on alone none
+	start_supervise
+	for name in db side vpn app free alone; do wait_for ready $name; done
+	[ "$(netns free)" = "$(readlink /proc/self/ns/net)" ]
+	look alone '[.[] | .ifname] == ["lo"] and (.[0].flags | any(. == "UP"))'
+	pings alone 127.0.0.1
+	run pings alone 10.57.0.1 1
+	[ "$status" -ne 0 ]
+	answers_at() { [ "$(inside "${2:-db}" curl -s --max-time 2 -o /dev/null -w '%{http_code}' "http://$1/passwd")" = 200 ]; }
+	shared() { [ "$(netns db)" = "$(netns side)" ] && answers_at 127.0.0.1:81 && answers_at 10.57.0.1:8082 side; }
+	wait_until 5 shared
+	[ "$(berth exec db cat /etc/hosts)" = "$(berth exec side cat /etc/hosts)" ]
+	# Its namespace is the definition's: whoever of them starts anew is in it again.
+	was=$(netns db)
+	for name in side db; do
+		pid=$(pid_of $name)
+		berth restart $name
+		wait_restarted $name "$pid"
+		wait_for ready db
+		wait_for ready side
+		wait_until 5 shared
+		[ "$(netns db)" = "$was" ]
+	done
+	# Also of one that may configure it, and begins in a new one where it is alone.
+	pid=$(pid_of vpn) was=$(netns app)
+	berth restart vpn
+	wait_restarted vpn "$pid"
+	[ "$(netns vpn)" = "$was" ]
+	pings app 10.57.0.1
+	kill_supervise
+	start_supervise
+	shared
+	run -0 berth network check
+	[ -z "$output" ]
+}
+
 @test "a namespace that somebody else made is joined and left as it is" {
 	mkdir -p /run/netns
 	ip netns add theirs
