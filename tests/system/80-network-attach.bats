@@ -11,10 +11,11 @@ prepare() { need_root_fs busybox; }
 	network vault Internal=yes Subnet=10.61.0.0/24
 	network lan Subnet=10.60.0.0/24 Subnet=fd00:60::/64 IPRange=10.60.0.128/28 \
 		IPRange=fd00:60::100-fd00:60::10f Options=mtu=1400 Label=site=berlin
-	network side Subnet=10.62.0.0/24 Options=no_default_route=true
+	network side Subnet=10.62.0.0/24 Options=no_default_route=true InterfaceName=sidewalk0
+	network far Subnet=10.58.0.0/24
 	on web vault.network 'Network=side.network:interface_name=side0' \
 		'Network=lan.network:ip=10.60.0.9,mac=02:00:00:00:60:09,alias=shop,interface_name=lan0'
-	on db lan.network
+	on db lan.network Network=far.network
 	start_supervise
 	wait_for ready web
 	wait_for ready db
@@ -27,6 +28,11 @@ prepare() { need_root_fs busybox; }
 	has 'default via 10.60.0.1 dev lan0'
 	run inside web ip -6 route show default
 	has 'via fd00:60::1 dev lan0'
+	run inside db ip -4 route show default
+	[ "${#lines[@]}" = 1 ]
+	has 'default via 10.60.0.1 dev eth0'
+	ip -j -d link show sidewalk0 | jq -e '.[0] | .linkinfo.info_kind == "bridge" and (.ifalias | endswith(":bridge:side"))'
+	ip -j link show br-lan | jq -e '.[0].mtu == 1400'
 	look db '[.[] | select(.ifname == "eth0") | .addr_info[] | select(.family == "inet") | .local |
 		split(".")[3] | tonumber] | .[0] >= 128 and .[0] < 144'
 	berth exec db grep -q '10.60.0.9.*shop' /etc/hosts
@@ -182,6 +188,7 @@ settings() {
 	before=$(settings foreign0)
 	start_supervise --log-level info
 	wait_for ready web
+	look web '.[] | select(.ifname == "eth0") | .mtu == 1300'
 	pings web 10.63.0.1
 	# Our port is taken away, and then itself: seen, told and mended, though no network is ours.
 	host=$(ip -j link | jq -r '.[] | select(.ifalias // "" | endswith(":web:0")) | .ifname')
@@ -276,13 +283,23 @@ settings() {
 		ip link set plant1 up
 	}
 	cable
-	network plant Driver=macvlan Options=parent=plant0 Subnet=10.71.0.0/24 IPRange=10.71.0.64/27
+	ip link add side0 type veth peer name side1
+	network plant Driver=macvlan Options=parent=plant0 Subnet=10.71.0.0/24 IPRange=10.71.0.64/27 Options=mtu=1400
+	network vepa Driver=macvlan InterfaceName=plant0 Options=mode=vepa IPAMDriver=none
+	network thru Driver=macvlan Options=parent=side0 Options=mode=passthru IPAMDriver=none
+	on v vepa.network
+	on p thru.network
 	on a plant.network
 	on b plant.network:ip=10.71.0.200
 	start_supervise
 	wait_for ready a
 	wait_for ready b
-	look a '[.[] | select(.ifname == "eth0")][0].linkinfo | .info_kind == "macvlan" and .info_data.mode == "bridge"'
+	look a '.[] | select(.ifname == "eth0") | .mtu == 1400 and
+		(.linkinfo | .info_kind == "macvlan" and .info_data.mode == "bridge")'
+	wait_for ready v
+	wait_for ready p
+	look v '.[] | select(.ifname == "eth0").linkinfo.info_data.mode == "vepa"'
+	look p '.[] | select(.ifname == "eth0").linkinfo.info_data.mode == "passthru"'
 	pings a 10.71.0.200
 	pings a 10.71.0.1
 	was=$(inside a ip -j addr show eth0 | jq -c '.[0] | [.address, .addr_info[].local]')
@@ -328,6 +345,7 @@ settings() {
 	run nft list tables
 	[ -z "$output" ]
 	ip link del plant0
+	ip link del side0
 }
 
 @test "a parent that is missing, or of the host's way out in passthru, is refused before anything moves" {

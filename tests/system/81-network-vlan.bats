@@ -46,12 +46,21 @@ prepare() { need_root_fs busybox; }
 	ip link add side0 type veth peer name side1
 	ip link set side1 up
 	network two Driver=ipvlan Options=parent=plant0 Options=vlan=20 Subnet=10.72.0.0/24 Subnet=fd00:72::/64
+	ip link add third0 type veth peer name third1
 	network three Driver=ipvlan InterfaceName=side0 Options=mode=l3 Subnet=10.73.0.0/24
+	network four Driver=ipvlan Options=parent=third0 Options=mode=l3s Subnet=10.74.0.0/24 Subnet=10.75.0.0/24
 	on a two.network:ip=10.72.0.9
 	on b two.network:ip=10.72.0.10
 	on c three.network
+	on d four.network
 	start_supervise
 	for name in a b c; do wait_for ready $name; done
+	if ip link add link side1 name probe0 type ipvlan mode l3s 2>/dev/null; then
+		ip link del probe0
+		wait_for ready d
+		look d '.[] | select(.ifname == "eth0") | .linkinfo.info_data.mode == "l3s" and
+			([.addr_info[] | select(.family == "inet")] | length) == 2'
+	fi
 	pings a 10.72.0.1
 	pings a 10.72.0.10
 	inside c ip -4 route show default | grep -q 'default dev eth0.*scope link'
@@ -62,4 +71,5 @@ prepare() { need_root_fs busybox; }
 	ip link show plant0
 	ip link del plant0
 	ip link del side0
+	ip link del third0
 }

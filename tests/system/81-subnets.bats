@@ -40,6 +40,7 @@ has_globals() { [ "$(globals "$1")" = "$2" ]; }
 gateways() {
 	ip -j addr show "$1" | jq -r '[.[0].addr_info[] | select(.scope == "global") | .local] | sort | join(" ")'
 }
+mended() { berth network check; }
 bridge_is() { [ "$(gateways br-lan)" = "$1" ]; }
 # out_by GATEWAY [-6]: the one default route of a
 out_by() { [[ "$(inside a ip "${2:--4}" route show default)" =~ ^default\ via\ $1\ dev\ eth0[^$'\n']*$ ]]; }
@@ -115,7 +116,7 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	wait_for ready a
 	wait_for ready c
 	pid=$(pid_of a) other=$(pid_of c)
-	first=$(globals a)
+	first=$(globals a) mac=$(inside a ip -j link show eth0 | jq -r '.[0].address')
 	network lan Subnet=10.41.0.0/24 Subnet=10.42.0.0/24
 	berth reload
 	wait_restarted a "$pid"
@@ -134,6 +135,7 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	berth restart a
 	wait_restarted a "$pid"
 	has_globals a "$both"
+	[ "$(inside a ip -j link show eth0 | jq -r '.[0].address')" = "$mac" ]
 	# The first one goes: the second is the first now.
 	pid=$(pid_of a)
 	network lan Subnet=10.42.0.0/24
@@ -145,15 +147,6 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	out_by 10.42.0.1
 	run nft list ruleset
 	[[ $output != *10.41.0* ]]
-	# And comes back: who had an address there may have another; none is given twice.
-	network lan Subnet=10.42.0.0/24 Subnet=10.41.0.0/24
-	pid=$(pid_of a)
-	berth reload
-	wait_restarted a "$pid"
-	wait_for ready a
-	wait_for ready b
-	out_by 10.42.0.1
-	[ "$(cut -d" " -f1 "$STATE/leases/lan" | sort -u | wc -l)" = 4 ]
 	[ "$(pid_of c)" = "$other" ]
 }
 
@@ -170,7 +163,6 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	has 'lan: a.container eth0 has not its address: berth reload'
 	berth reload
 	wait_until 5 bridge_is '10.41.0.1 10.42.0.1'
-	mended() { berth network check; }
 	wait_until 5 mended
 	pings a 10.42.0.1
 	[ "$(pid_of a)" = "$pid" ]
@@ -188,15 +180,66 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	[[ $output != *overlaps* ]]
 }
 
-@test "names by DNS in each subnet, forwards and backwards" {
+@test "IPv6 alone: ports, the way out, walls, names, repair, a restart of berth; none of IPv4 comes beside it" {
+	outside
+	network six Subnet=fd00:46::/64 Gateway=fd00:46::ff IPRange=fd00:46::100-fd00:46::1ff
+	network seven Subnet=fd00:47::/64 Subnet=fd00:48::/64
+	on a six.network PublishPort=8080:80 'PublishPort=[fd00:99::1]:8081:80' AddHost=gw:host-gateway
+	sed -i 's/Exec=.*/Exec=httpd -f -p 80 -h \/etc/' "$UNITS/a.container"
+	on b six.network:ip6=fd00:46::9
+	on c seven.network PublishPort=8090-8091:80-81
+	run -0 berth check "$UNITS"
+	start_supervise
+	for name in a b c; do wait_for ready $name; done
+	a=$(globals a | cut -d/ -f1)
+	[[ "$(globals a)" =~ ^fd00:46::1[0-9a-f][0-9a-f]/64$ ]]
+	[[ "$(globals c)" =~ ^fd00:4[78]::[0-9a-f:]+/64\ fd00:4[78]::[0-9a-f:]+/64$ ]]
+	out_by fd00:46::ff -6
+	[ -z "$(inside a ip -4 route; ip -4 addr show br-six)" ]
+	code() { "$@" curl -s --max-time 3 -o /dev/null -w '%{http_code}' "http://$to/passwd"; }
+	serves() { [ "$(code "$@")" = 200 ]; }
+	for to in '[::1]:8080' '[fd00:99::1]:8080' '[fd00:99::1]:8081' "[$a]:80"; do wait_until 5 serves env; done
+	for to in '[fd00:99::1]:8080' '[fd00:99::1]:8081'; do
+		serves beyond
+		serves inside a
+		serves inside b
+	done
+	run -0 berth port a
+	[ "$output" = "80/tcp -> [::]:8080"$'\n'"80/tcp -> [fd00:99::1]:8081" ]
+	# Out under the host's address; not past the walls.
+	inside a busybox ping -c1 -W3 fd00:99::9
+	c=$(globals c | cut -d/ -f1)
+	run pings b "$c" 1
+	[ "$status" -ne 0 ]
+	inside b ip -6 addr add fd00:46::77/64 dev eth0 nodad
+	run inside b busybox ping -c1 -W1 -I fd00:46::77 "$a"
+	[ "$status" -ne 0 ]
+	inside b ip -6 addr del fd00:46::77/64 dev eth0
+	berth exec a grep -qw 'fd00:46::9.*b' /etc/hosts
+	berth exec a grep -q 'fd00:46::ff.*gw' /etc/hosts
+	# What goes is put back, and a new berth finds all in order.
+	ip -6 addr del fd00:46::ff/64 dev br-six
+	run -1 berth network check
+	has "six: bridge br-six has not the gateway's address fd00:46::ff: berth reload"
+	pid=$(pid_of a)
+	kill_supervise
+	start_supervise
+	wait_until 5 mended
+	to='[::1]:8080'
+	serves env
+	[ "$(pid_of a)" = "$pid" ]
+}
+
+@test "names by DNS in each subnet, forwards and backwards, and of IPv6 alone" {
 	command -v dnsmasq >/dev/null || skip "there is no dnsmasq"
 	command -v dig >/dev/null || skip "there is no dig"
 	network lan Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 '[X-Berth]' NameServer=yes
 	on a lan.network
 	on b lan.network:ip=10.41.0.9,ip=10.42.0.9
+	network six Subnet=fd00:46::/64 '[X-Berth]' NameServer=yes
+	on c six.network:ip6=fd00:46::9
 	start_supervise
-	wait_for ready a
-	wait_for ready b
+	for name in a b c; do wait_for ready $name; done
 	server=$(berth exec a sed -n 's/^nameserver //p' /etc/resolv.conf)
 	[[ $server == 10.41.0.* ]]
 	asks() { inside a dig +short +time=2 +tries=2 @"$server" "$@"; }
@@ -207,4 +250,8 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	server=$(row lan.network | jq -r '.addresses[1]')
 	[[ $server == 10.42.0.* ]]
 	[ "$(asks b | wc -l)" = 2 ]
+	server=$(berth exec c sed -n 's/^nameserver //p' /etc/resolv.conf)
+	[[ $server == fd00:46::* ]]
+	[ "$(inside c dig +short +time=2 +tries=2 @"$server" AAAA c)" = fd00:46::9 ]
+	[[ "$(inside c dig +short +time=2 +tries=2 @"$server" -x fd00:46::9)" == c.* ]]
 }

@@ -204,6 +204,10 @@ static const struct bad rows[] = {
 		{ { "n.network",
 			"[Network]\nDriver=bridge\nOptions=parent=eth0\nOptions=vlan=5000\n"
 			"Options=mode=l3\nOptions=bclim=1\nOptions=isolate=perhaps\n" } } },
+	{ "@/n.network:2: warning: Options: isolate=false: networks are kept apart all the same: "
+	  "write [X-Berth] AllowNetwork=OTHER.network\n",
+		{ { "n.network", "[Network]\nOptions=isolate=false\n" },
+			{ "m.network", "[Network]\nOptions=isolate=strict\n" } } },
 	{ "@/m.network: Driver: macvlan needs the host's link that it sits on: write "
 	  "Options=parent=eth0\n"
 	  "@/m.network: Subnet: which addresses are there is known to you only: add it (and "
