@@ -152,6 +152,9 @@ int path_mkdirs(const char *path, mode_t mode)
 	char prefix[4096];
 	bool readonly = false;
 
+	/* Most often it is there, or only its last part is not. */
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return 0;
 	for (const char *end = path + 1;; end++) {
 		if (*end && *end != '/')
 			continue;

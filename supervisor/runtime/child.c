@@ -57,7 +57,7 @@
  * file for its reader. */
 static int step_close(struct plan *plan, struct err *err)
 {
-	int keep[] = { plan->report_fd, plan->cgroup_fd, plan->join_pidfd, plan->root_fd,
+	const int keep[] = { plan->report_fd, plan->cgroup_fd, plan->join_pidfd, plan->root_fd,
 		plan->null_fd, plan->tty_fd, plan->init_fd, plan->in, plan->out, plan->err };
 
 	(void)err;
@@ -150,15 +150,14 @@ static int step_sysctls(struct plan *plan, struct err *err)
 
 /* Where a link of the image leads must be a place that the configuration could have named: never the
  * root, nor the kernel's own file systems by the back door. */
-static int target_check(const struct plan *plan, const char *path, int target, struct err *err)
+static int target_check(const struct stat *root, const char *path, int target, struct err *err)
 {
 	struct stat st;
-	struct stat root;
 	struct statfs fs;
 
-	if (fstat(target, &st) < 0 || fstat(plan->root_fd, &root) < 0 || fstatfs(target, &fs) < 0)
+	if (fstat(target, &st) < 0 || fstatfs(target, &fs) < 0)
 		return err_sys(err, errno, "look at the mount point %s", path);
-	if (st.st_dev == root.st_dev && st.st_ino == root.st_ino)
+	if (st.st_dev == root->st_dev && st.st_ino == root->st_ino)
 		return err_set(
 			err, EINVAL, "mount on %s: the image has a link to its root there", path);
 	if ((fs.f_type == PROC_SUPER_MAGIC && strncmp(path, "/proc/", 6) != 0) ||
@@ -172,8 +171,11 @@ static int target_check(const struct plan *plan, const char *path, int target, s
  * once, inside the root, and mounted by descriptor (CVE-2021-30465 and its family). */
 static int step_mounts(struct plan *plan, struct err *err)
 {
+	struct stat root;
 	int cwd;
 
+	if (fstat(plan->root_fd, &root) < 0)
+		return err_sys(err, errno, "look at the root");
 	for (size_t i = 0; i < plan->nmounts; i++) {
 		struct plan_mount *mount = &plan->mounts[i];
 		own_fd target = mount->is_dir
@@ -183,7 +185,7 @@ static int step_mounts(struct plan *plan, struct err *err)
 
 		if (target < 0)
 			return err_wrap(err, "make the mount point %s", mount->target);
-		r = target_check(plan, mount->target, target, err);
+		r = target_check(&root, mount->target, target, err);
 		if (r < 0)
 			return r;
 		r = mount_attach(mount->fd, target);

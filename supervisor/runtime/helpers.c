@@ -40,8 +40,8 @@ static _Noreturn void fail(const struct plan *plan, const struct err *err)
 /* Siblings' sockets must not be kept open by us; nor must we be traced by a container we join. */
 static void leave_the_loop(struct plan *plan)
 {
-	int keep[] = { plan->report_fd, plan->cgroup_fd, plan->join_pidfd, plan->in, plan->out,
-		plan->err };
+	const int keep[] = { plan->report_fd, plan->cgroup_fd, plan->join_pidfd, plan->in,
+		plan->out, plan->err };
 
 	spawn_close_others(keep, sizeof keep / sizeof keep[0]);
 	(void)prctl(PR_SET_DUMPABLE, 0);

@@ -5,7 +5,6 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,11 +51,6 @@ int spawn_join_cgroup(int cgroup_fd, struct err *err)
 	return r < 0 ? err_sys(err, -r, "join the cgroup") : 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* close_range(2), Linux 5.9. */
 static void close_from_to(unsigned first, unsigned last)
 {
@@ -64,16 +58,20 @@ static void close_from_to(unsigned first, unsigned last)
 		(void)syscall(SYS_close_range, first, last, 0);
 }
 
-void spawn_close_others(int *keep, size_t n)
+void spawn_close_others(const int *keep, size_t n)
 {
 	unsigned next = 3;
 
-	qsort(keep, n, sizeof *keep, by_number);
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < (int)next)
-			continue;
-		close_from_to(next, (unsigned)keep[i] - 1);
-		next = (unsigned)keep[i] + 1;
+	for (;;) {
+		unsigned kept = ~0U;
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= (int)next && (unsigned)keep[i] < kept)
+				kept = (unsigned)keep[i];
+		if (kept == ~0U)
+			break;
+		close_from_to(next, kept - 1);
+		next = kept + 1;
 	}
 	close_from_to(next, ~0U);
 }

@@ -20,8 +20,8 @@ struct err;
 pid_t spawn(uint64_t flags, int cgroup_fd, int *ret_pidfd, bool *must_join, struct err *err);
 int spawn_join_cgroup(int cgroup_fd, struct err *err);
 
-/* Closes every descriptor from 3 up that is not in `keep` (-1s are ignored; it is sorted). */
-void spawn_close_others(int *keep, size_t n);
+/* Closes every descriptor from 3 up that is not in `keep`; -1s are ignored. */
+void spawn_close_others(const int *keep, size_t n);
 
 /* What the failure of an exec of `file` means to its reader: -code, and the words. */
 int spawn_exec_error(const char *file, int code, struct err *err);
