@@ -168,7 +168,9 @@ const struct key keys_served[] = {
 	CONTAINER("Rootfs", str, rootfs,
 		"A directory or a tar archive as the root, instead of Image=. NAME.image.json "
 		"beside it is its image configuration. An archive of an image is imported as with "
-		"Image=."),
+		"Image=. One of a tree is unpacked once for its content and boot into RunDir=, "
+		"which is in memory most often: berth image import and Image= keep it on the "
+		"disk."),
 	CONTAINER("ContainerName", name, container_name,
 		"The container's name; the unit's stem if not given."),
 	CONTAINER("Exec", argv, exec,

@@ -24,6 +24,7 @@
 #include "supervisor/cmd/appliance.h"
 #include "supervisor/cmd/client.h"
 #include "supervisor/cmd/cmd.h"
+#include "supervisor/cmd/image.h"
 #include "supervisor/cmd/resident.h"
 #include "supervisor/cmd/terminal.h"
 #include "supervisor/core/supervisor.h"
@@ -32,6 +33,7 @@ struct run {
 	bool input, tty;
 	const char *name;
 	const char *network;
+	char *root;   /* the path of one; NULL: it is named */
 	char dir[64]; /* "": not made */
 	char *unit;   /* the text of the unit */
 	size_t size;
@@ -132,13 +134,12 @@ static int option(struct run *run, int c)
 /* A path is a root; anything else is an image's name. */
 static int put_root(struct run *run, const char *root)
 {
-	own_mem char *path = NULL;
 	struct stat st;
 
 	if (stat(root, &st) < 0 && strchr("./", root[0]))
 		return cmd_fail(CMD_BERTH, "run: no root at %s: %s", root, strerror(errno));
-	path = stat(root, &st) == 0 ? realpath(root, NULL) : NULL;
-	put_plain(run->text, path ? "Rootfs" : "Image", path ? path : root);
+	run->root = stat(root, &st) == 0 ? realpath(root, NULL) : NULL;
+	put_plain(run->text, run->root ? "Rootfs" : "Image", run->root ? run->root : root);
 	return 0;
 }
 
@@ -412,6 +413,31 @@ static int run_set(struct run *run)
 	return run->code;
 }
 
+/* The image that an archive has in it is in the store first; then the set is read again. */
+static int take_in(struct run *run, const char *units, struct err *err)
+{
+	const struct unit *unit = unit_find(&run->set, run->name);
+	const struct root_spec *root = unit && unit->spec ? &unit->spec->root : NULL;
+	const struct image_source source = { .path = run->root,
+		.name = root ? root->archive : NULL,
+		.title = "run",
+		.quiet = true };
+	struct store store = STORE_NONE;
+	int code;
+
+	if (run->set.nerrors || !source.name || root->kind != ROOT_NONE)
+		return CMD_OK;
+	if (image_open(&store, err) < 0)
+		return cmd_fail(CMD_BERTH, "run: %s", err->text);
+	code = image_take_in(&store, &source);
+	store_close(&store);
+	if (code != CMD_OK)
+		return CMD_BERTH;
+	unit_set_done(&run->set);
+	return unit_set_load(&run->set, units, err) < 0 ? cmd_fail(CMD_BERTH, "run: %s", err->text)
+							: CMD_OK;
+}
+
 static int run_made(struct run *run)
 {
 	struct err err = { 0 };
@@ -425,15 +451,16 @@ static int run_made(struct run *run)
 	r = unit_set_load(&run->set, units, &err);
 	if (r < 0)
 		return cmd_fail(CMD_BERTH, "run: %s", err.text);
+	code = take_in(run, units, &err);
 	for (size_t i = 0; i < run->set.nunits; i++)
 		if (run->set.units[i].spec && run->set.units[i].spec->root.id)
 			store_hand_out(client_store_dir(), run->set.units[i].spec->root.id);
-	if (run->set.nerrors) {
+	if (code == CMD_OK && run->set.nerrors) {
 		(void)cmd_fail(0, "run: the options make this unit, which is not right:");
 		(void)fputs(run->unit, stderr);
 		problems_print(&run->set, stderr);
 		code = CMD_BERTH;
-	} else {
+	} else if (code == CMD_OK) {
 		code = run_set(run);
 	}
 	unit_set_done(&run->set);
@@ -459,5 +486,6 @@ int cmd_run(int argc, char **argv)
 		directory_remove(&run);
 	}
 	free(run.unit);
+	free(run.root);
 	return code;
 }

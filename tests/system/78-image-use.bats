@@ -226,6 +226,19 @@ names_are() { [ "$(names | wc -l)" = "$1" ]; }
 	[ "$(names)" = archive/mine:latest ]
 }
 
+@test "run takes an archive in, once" {
+	docker "$MADE/docker.tar" one
+	# Its entrypoint is httpd, which has words for what it does not know.
+	for _ in first second; do
+		run -1 berth run --network none "$MADE/docker.tar" --nosuch
+		has 'Usage: httpd'
+		names_are 1
+	done
+	head -c 20000 "$MADE/docker.tar" >"$MADE/cut.tar"
+	run -125 berth run --network none "$MADE/cut.tar" true
+	names_are 1
+}
+
 @test "what cannot be is told" {
 	docker "$MADE/web.tar" one
 	web "Image=$MADE/none.tar"
