@@ -48,6 +48,7 @@ write_units() {
 	unit site.network <<-EOT
 		[Network]
 		Subnet=10.88.0.0/24
+		Subnet=10.90.0.0/24
 	EOT
 	unit web.container <<-EOT
 		[Container]
