@@ -67,6 +67,11 @@ static int signature_read(const char *text, struct signature *ret, struct err *e
 	part[3] = line_after(&text, "", &size[3]);
 	ret->comment = part[2];
 	ret->comment_size = size[2];
+	/* No more than that, of the same key, over the whole file, which would have to be in memory. */
+	if (part[0] && !part[2] && decode(part[1], size[1], &ret->hash, sizeof ret->hash))
+		return err_set(err, EINVAL,
+			"that is a signature of signify's, of the file itself and not of its hash: "
+			"sign with minisign -S");
 	if (!part[0] || !part[2] || size[2] > COMMENT_MAX ||
 		!decode(part[1], size[1], &ret->hash, sizeof ret->hash) ||
 		!decode(part[3], size[3], ret->global, sizeof ret->global))

@@ -435,6 +435,12 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	head -c 100 "$MADE/next.minisig" >"$MADE/cut"
 	run -1 berth bundle install --signature "$MADE/cut" "$MADE/next"
 	has 'no signature of minisign'
+	if command -v signify-openbsd >/dev/null; then
+		signify-openbsd -Gn -p "$MADE/s.pub" -s "$MADE/s.sec"
+		signify-openbsd -S -s "$MADE/s.sec" -m "$MADE/next" -x "$MADE/next.sig"
+		run -1 berth bundle install --signature "$MADE/next.sig" "$MADE/next"
+		has "a signature of signify's"
+	fi
 	minisign -SWl -s "$MADE/ours.key" -m "$MADE/next" -x "$MADE/old-form" </dev/null >/dev/null
 	run -1 berth bundle install --signature "$MADE/old-form" "$MADE/next"
 	has 'of the older form'
