@@ -72,6 +72,7 @@ hears() {
 get() { curl -fsS --max-time 3 "http://$1/"; }
 up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 
+# bats test_tags=vm
 @test "one line answers on both families: outside, host, loopback, itself, a sibling" {
 	proxied one PublishPort=8080:80
 	proxied two PublishPort=80
@@ -199,6 +200,54 @@ nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 	# The table is full and goes on: the oldest make room.
 	ask turns 127.0.0.1 8090 1500
 	[ "$(find "/proc/$(pid_of one.proxy)/fd" -lname 'socket:*' | wc -l)" -le 1026 ]
+}
+
+# real NAME EXEC LINE…: a server of Debian's, by proxy
+real() {
+	local name=$1 exec=$2
+	shift 2
+	printf '%s\n' '[Container]' "Rootfs=$ROOTS/debian" "Exec=$exec" Network=lan.network "$@" '[X-Berth]' \
+		PublishMode=proxy '[Install]' WantedBy=default.target >"$UNITS/$name.container"
+}
+asked() { dig +short +time=2 +tries=2 -p 5300 "$@"; }
+
+@test "real servers behind it: nginx for curl, redis for its own tools, dnsmasq for dig" {
+	need_root_fs debian
+	command -v dnsmasq >/dev/null || skip "no dnsmasq here"
+	command -v dig >/dev/null || skip "no dig here"
+	mkdir "$BATS_TEST_TMPDIR/www"
+	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/www/big"
+	echo small >"$BATS_TEST_TMPDIR/www/index.html"
+	real one 'nginx -g "daemon off;"' PublishPort=8080:80 PublishPort=5300:53/udp PublishPort=5300:53 \
+		"Volume=$BATS_TEST_TMPDIR/www:/var/www/html:ro"
+	real redis "redis-server --bind 0.0.0.0 --protected-mode no --save ''" User=redis PublishPort=6379:6379
+	start_supervise
+	wait_for ready one
+	wait_for ready redis
+	nsenter -t "$(pid_of one)" -n dnsmasq --keep-in-foreground --conf-file=/dev/null --user= --pid-file \
+		--no-resolv --no-hosts --host-record=far.example,192.0.2.7 \
+		--txt-record=long.example,"$(printf '%0200d,' 1 2 3 4 5 6 7 8)" 3>&- 4>&- &
+	ENDS=$!
+	up 127.0.0.1:8080
+	# Two over one connection, a part, one that is broken off.
+	[ "$(curl -fsS "http://127.0.0.1:8080/" 'http://127.0.0.1:8080/')" = $'small\nsmall' ]
+	curl -fsS 'http://[::1]:8080/big' | cmp - "$BATS_TEST_TMPDIR/www/big"
+	curl -fsS -r 1000000-1000009 http://127.0.0.1:8080/big | cmp - <(tail -c +1000001 "$BATS_TEST_TMPDIR/www/big" | head -c 10)
+	curl -s http://127.0.0.1:8080/big | head -c 10 >/dev/null || true
+	wait_until 5 berth exec redis redis-cli -h 10.71.0.1 ping
+	[ "$(berth exec redis redis-cli -h 10.71.0.1 set a b)" = OK ]
+	[ "$(berth exec redis redis-cli get a)" = b ]
+	# Fifty callers at once, and commands sixteen at a time without waiting.
+	run -0 berth exec redis redis-benchmark -h 10.71.0.1 -c 50 -n 2000 -P 16 -t set,get -q
+	has 'requests per second'
+	wait_until 5 asked @127.0.0.1 far.example
+	[ "$(asked @127.0.0.1 far.example)" = 192.0.2.7 ]
+	[ "$(asked @::1 far.example)" = 192.0.2.7 ]
+	[ "$(asked +tcp @127.0.0.1 far.example)" = 192.0.2.7 ]
+	# Too long for a datagram of 512 bytes: asked again over tcp, as dig does by itself.
+	run -0 dig +noedns +time=2 -p 5300 @127.0.0.1 TXT long.example
+	has 'Truncated, retrying in TCP mode'
+	has "$(printf '%0200d' 8)"
 }
 
 @test "the ports outlive runs of the container and of berth, and go with the definition" {
