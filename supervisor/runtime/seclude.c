@@ -26,12 +26,16 @@ static int make_run(const struct plan *plan, struct err *err)
 	static const struct mount_option options[] = { { "mode", "755" }, { "size", "64k" } };
 	own_fd run = mount_new("tmpfs", options, 2, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, err);
 	own_fd place = open("/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = 0;
+	int r;
 
 	if (run < 0)
 		return err_wrap(err, "mount a tmpfs on /run");
 	if (place < 0)
 		return err_sys(err, errno, "open /run");
+	/* First: before 6.15 nothing can be mounted on what is not mounted itself. */
+	r = mount_attach(run, place);
+	if (r < 0)
+		return err_sys(err, -r, "mount a tmpfs on /run");
 	for (size_t i = 0; r >= 0 && i < plan->nmounts; i++) {
 		own_fd file = openat(run, strrchr(plan->mounts[i].target, '/') + 1,
 			O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
@@ -40,8 +44,7 @@ static int make_run(const struct plan *plan, struct err *err)
 		if (r < 0)
 			return err_sys(err, -r, "mount %s", plan->mounts[i].target);
 	}
-	r = mount_attach(run, place);
-	return r < 0 ? err_sys(err, -r, "mount a tmpfs on /run") : 0;
+	return 0;
 }
 
 /* Last: the steps before it write below /proc. */
