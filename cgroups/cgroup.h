@@ -28,13 +28,14 @@ struct cgroup_tree {
  * cgroup_tree_open - find the cgroup2 hierarchy and make our tree in it
  *
  * Where: `name` beginning with / is a directory of that hierarchy that was made for us, and we stay
- *        where we are (a service manager's unit beside ours). Else: in the subtree that was delegated to us (xattr user.delegate or trusted.delegate of our
- *        own cgroup is "1": then the tree is our own cgroup, and `name` is not used), else the
- *        directory `name` at the top of the hierarchy, wherever mountinfo says it is mounted;
- *        where it is not mounted at all, at `mount_at` (made by us), unless that is NULL.
+ *        where we are (a service manager's unit beside ours). Else: in the subtree that was delegated
+ *        to us (xattr user.delegate or trusted.delegate of our own cgroup is "1": then the tree is our
+ *        own cgroup, and `name` is not used), else the directory `name` at the top of the hierarchy,
+ *        wherever mountinfo says it is mounted; where it is not mounted at all, at `mount_at` (made by
+ *        us), unless that is NULL.
  * Gives: the calling process moved into NAME/supervisor (but see above), controllers enabled for
- *        NAME/c and NAME/workers. A controller that is missing (bound to v1, not compiled in, not delegated)
- *        is not an error here: it is absent from ret->controllers.
+ *        NAME/c and NAME/workers. A controller that is missing (bound to v1, not compiled in, not
+ *        delegated) is not an error here: it is absent from ret->controllers.
  * Fails: -ENODEV: no cgroup2 in this kernel; the errno of mount, mkdir or write, with words.
  */
 int cgroup_tree_open(

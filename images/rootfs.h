@@ -11,14 +11,15 @@
 /*
  * rootfs_prepare - the lower directory of a root, made available
  *
- * ROOT_DIR: checked to be a directory. ROOT_LAYERS: the store's layers/, as it is. ROOT_FILE: mounted at IMG_DIR/HASH, in the caller's mount
- * namespace, after its digest was compared (by berth-worker, where the spec says so), or unpacked at
- * IMG_DIR/HASH.made where the kernel has no way to mount it; another content
- * of the same name is unmounted, which its users do not notice. ROOT_TAR: unpacked by berth-worker (an exec, waited for)
- * into IMG_DIR/HASH (hash of device, inode, size, mtime and path), once; a half-made one is
- * never used (tmp name + rename) and a stale one is removed, unless it is still some container's
- * root or was handed out in the last minute. img_dir is made, 0700. The worker is killed when the caller dies.
- * PERSIST_BOOT: a tmpfs of upper_size is mounted at upper_dir, unless there is one.
+ * ROOT_DIR: checked to be a directory. ROOT_LAYERS: the store's layers/, as it is. ROOT_FILE: mounted
+ * at IMG_DIR/HASH, in the caller's mount namespace, after its digest was compared (by berth-worker,
+ * where the spec says so), or unpacked at IMG_DIR/HASH.made where the kernel has no way to mount it;
+ * another content of the same name is unmounted, which its users do not notice. ROOT_TAR: unpacked by
+ * berth-worker (an exec, waited for) into IMG_DIR/HASH (hash of device, inode, size, mtime and path),
+ * once; a half-made one is never used (tmp name + rename) and a stale one is removed, unless it is
+ * still some container's root or was handed out in the last minute. img_dir is made, 0700. The worker
+ * is killed when the caller dies. PERSIST_BOOT: a tmpfs of upper_size is mounted at upper_dir, unless
+ * there is one.
  * Blocks: for as long as unpacking takes, here or in another builder. Gives: the path in ret (size
  *         bytes).
  * Fails:  -EINVAL with the worker's words for a bad archive; nothing half-made is left.

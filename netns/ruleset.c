@@ -20,6 +20,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter_ipv4.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -34,13 +35,13 @@
 
 enum { SET_BRIDGES = 1, SET_INTERNAL, SET_PAIRS, SET_HOST, SET_PORTS = SET_HOST + 2 };
 
-static const struct nft_set set_bridges = { "bridges", SET_BRIDGES, NFT_TYPE_IFNAME, 16, 0, 0,
+static const struct nft_set set_bridges = { "bridges", SET_BRIDGES, NFT_TYPE_IFNAME, IFNAMSIZ, 0, 0,
 	true };
-static const struct nft_set set_internal = { "internal", SET_INTERNAL, NFT_TYPE_IFNAME, 16, 0, 0,
-	true };
+static const struct nft_set set_internal = { "internal", SET_INTERNAL, NFT_TYPE_IFNAME, IFNAMSIZ, 0,
+	0, true };
 /* From a bridge to itself, and to those that it may call. */
 static const struct nft_set set_pairs = { "pairs", SET_PAIRS,
-	NFT_CONCAT2(NFT_TYPE_IFNAME, NFT_TYPE_IFNAME), 32, 0, 0, false };
+	NFT_CONCAT2(NFT_TYPE_IFNAME, NFT_TYPE_IFNAME), 2 * IFNAMSIZ, 0, 0, false };
 
 static const struct net_addr loopback4 = { AF_INET, 8, { 127 } };
 static const struct net_addr loopback6 = { AF_INET6, 128, { [15] = 1 } };
@@ -206,8 +207,8 @@ static void write_guard(struct ruleset *rules)
 {
 	struct nft *nft = &rules->nft;
 
-	/* Priority raw: before a connection's answer is translated back to 127.0.0.1. */
-	nft_chain_add(nft, "guard", "filter", NF_INET_PRE_ROUTING, -300);
+	/* Before a connection's answer is translated back to 127.0.0.1. */
+	nft_chain_add(nft, "guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW);
 	nft_rule_begin(nft, "guard");
 	nft_match_ifset(nft, NFT_META_IIFNAME, true, &set_bridges);
 	nft_match_subnet(nft, false, &loopback4);
@@ -228,7 +229,7 @@ static void write_nat(struct ruleset *rules)
 	nft_chain_add(nft, "publish", NULL, 0, 0);
 	write_all_ports(rules, false, "publish");
 	for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
-		nft_chain_add(nft, doors[i].name, "nat", doors[i].hook, -100);
+		nft_chain_add(nft, doors[i].name, "nat", doors[i].hook, NF_IP_PRI_NAT_DST);
 		/* Refused at once is better than no answer, and who asks for "localhost" then tries
 		 * 127.0.0.1. */
 		if (!rules->loop6) {
@@ -277,7 +278,7 @@ static void write_postrouting(struct ruleset *rules)
 {
 	struct nft *nft = &rules->nft;
 
-	nft_chain_add(nft, "postrouting", "nat", NF_INET_POST_ROUTING, 100);
+	nft_chain_add(nft, "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC);
 	if (rules->published && rules->four)
 		write_from_loopback(nft, &loopback4);
 	if (rules->loop6)
@@ -314,7 +315,7 @@ static void write_forward(struct ruleset *rules)
 {
 	struct nft *nft = &rules->nft;
 
-	nft_chain_add(nft, "forward", "filter", NF_INET_FORWARD, 0);
+	nft_chain_add(nft, "forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
 	accept_established(nft, "forward");
 	/* Siblings' own traffic comes by here only where br_netfilter is loaded. */
 	nft_rule_begin(nft, "forward");
@@ -405,7 +406,7 @@ static void write_input(struct ruleset *rules)
 	struct nft *nft = &rules->nft;
 	bool asked = false;
 
-	nft_chain_add(nft, "input", "filter", NF_INET_LOCAL_IN, 0);
+	nft_chain_add(nft, "input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER);
 	nft_rule_begin(nft, "input");
 	nft_match_ifset(nft, NFT_META_IIFNAME, false, &set_bridges);
 	nft_verdict(nft, NF_ACCEPT, NULL);

@@ -10,8 +10,8 @@
  * blobs_fetch - get what is not there yet
  *
  * A blob that is cut off goes on where it was, also in a later run; what the digest contradicts is
- * thrown away, and asked of the next source; `first` is the first to be asked. Progress is said on standard output, a line
- * "DONE TOTAL fetch" at most ten times a second.
+ * thrown away, and asked of the next source; `first` is the first to be asked. Progress is said on
+ * standard output, a line "DONE TOTAL fetch" at most ten times a second.
  * Blocks: until all are there. Fails: with words; what is there stays.
  */
 int blobs_fetch(struct arena *arena, const struct registry *registry, const struct layout *layout,

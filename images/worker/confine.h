@@ -23,10 +23,10 @@ struct confinement {
  * confine - for good
  *
  * Always: no new privileges, no core files, the memory. With `files`: of capabilities those are left
- * for owners, modes and file capabilities, if it writes, and to read what it reads; Landlock, where the kernel has it (2 and
- * later: 1 forbids hard links between directories, which archives have); and a list of the system
- * calls that are left: none that opens a socket, runs a program, makes anything executable, mounts or
- * begins a process. In a build with sanitizers only the capabilities go.
+ * for owners, modes and file capabilities, if it writes, and to read what it reads; Landlock, where the
+ * kernel has it (2 and later: 1 forbids hard links between directories, which archives have); and a
+ * list of the system calls that are left: none that opens a socket, runs a program, makes anything
+ * executable, mounts or begins a process. In a build with sanitizers only the capabilities go.
  */
 int confine(const struct confinement *how, struct err *err);
 

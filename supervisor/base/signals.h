@@ -1,4 +1,5 @@
-/* Signals: their names, as StopSignal=, `berth kill -s` and the messages use them; all of them back to default. */
+/* Signals: their names, as StopSignal=, `berth kill -s` and the messages use them; and all of them back
+ * to default. */
 #ifndef BERTH_BASE_SIGNALS_H
 #define BERTH_BASE_SIGNALS_H
 

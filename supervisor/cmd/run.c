@@ -226,6 +226,8 @@ static int directory_make(struct run *run)
 			"[Supervisor]\nStateDir=%s/state\nRunDir=%s/run\nLogDir=%s/logs\n"
 			"StoreDir=%s\nImagePath=%s\n",
 			run->dir, run->dir, run->dir, client_store_dir(), client_image_path());
+	/* By our pid, in the half of 10.0.0.0/8 that no default of berth is in. A subnet that the host has
+	 * already is refused with its words. */
 	if (r == 0 && !run->network)
 		r = put_file(units, "run.network",
 			"[Network]\nInterfaceName=br-run%u\nSubnet=10.%u.%u.0/24\n", net % 10000000,

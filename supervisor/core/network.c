@@ -422,7 +422,8 @@ static void text_refresh(
 			strerror(-r));
 }
 
-/* Names of siblings that came or went with a new configuration, and name servers of the host, told to those who go on running. */
+/* Names of siblings that came or went with a new configuration, and name servers of the host, told to
+ * those who go on running. */
 void network_names(const struct supervisor *sv)
 {
 	for (size_t i = 0; i < sv->nservices; i++) {

@@ -126,8 +126,8 @@ struct supervisor_options {
  * Needs:  nothing of ours set up yet; the process is single-threaded and owns its children.
  * Gives:  a supervisor whose loop has not turned yet.
  * Blocks: on the disk, reading the configuration.
- * Fails:  the set has errors (-EINVAL; the first is in the text, all are logged), another supervisor holds the lock (the message names its pid),
- *         a directory or the cgroup tree cannot be made.
+ * Fails:  the set has errors (-EINVAL; the first is in the text, all are logged), another supervisor
+ *         holds the lock (the message names its pid), a directory or the cgroup tree cannot be made.
  */
 int supervisor_open(
 	struct supervisor **ret, const struct supervisor_options *options, struct err *err);

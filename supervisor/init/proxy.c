@@ -45,8 +45,9 @@ enum {
 	PAUSE_MS = 1000,
 	SYN_RETRIES = 3, /* 15 s, instead of two minutes */
 };
-#define SECOND    UINT64_C(1000000000)
-#define FLOW_IDLE (60 * SECOND)
+#define SECOND      UINT64_C(1000000000)
+#define MILLISECOND (SECOND / 1000)
+#define FLOW_IDLE   (60 * SECOND)
 
 enum { KERNEL_SIG_PIPE = 13, IGNORE = 1, LIMIT_FILES = 7 };
 enum { NONBLOCK = 04000, CLOEXEC = 02000000, MOVE = 1, DO_NOT_WAIT = 2 };
@@ -691,7 +692,7 @@ static int patience(void)
 		return PAUSE_MS;
 	if (which == FLOW_NONE)
 		return -1;
-	return until <= now ? 0 : (int)((until - now) / 1000000) + 1;
+	return until <= now ? 0 : (int)((until - now) / MILLISECOND) + 1;
 }
 
 static void on_event(const struct epoll_event *event)

@@ -293,8 +293,9 @@ int step_listen(struct plan *plan, struct err *err)
 
 /* ---- STAGE_JOIN_NETWORK ------------------------------------------------------------------------ */
 
-/* Enters the pinned namespace; one without a network was made with us, and has lo alone. Before the mount namespace is left to the container, for the pin is
- * visible only now; sysfs, mounted later, then shows this network. */
+/* Enters the pinned namespace; one without a network was made with us, and has lo alone. Before the
+ * mount namespace is left to the container, for the pin is visible only now; sysfs, mounted later, then
+ * shows this network. */
 int step_join_network(struct plan *plan, struct err *err)
 {
 	const struct net_spec *net = &plan->spec->net;

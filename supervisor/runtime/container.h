@@ -127,7 +127,8 @@ struct report {
  * container_start - make the leaf; begin with the preparer or with the container itself
  *
  * Needs:  env->tree open (or fd -1), run->number new. No signal ignored (signals_default).
- * Gives:  *ret with report_fd, cgroup_fd, and builder when there is one. `dropped`: limits that could not be enforced.
+ * Gives:  *ret with report_fd, cgroup_fd, and builder when there is one. `dropped`: limits that could
+ *         not be enforced.
  * Blocks: never.
  * Fails:  cgroup (a written limit that cannot be enforced), fork, seccomp profile; nothing is left.
  */
