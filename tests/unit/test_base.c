@@ -163,6 +163,25 @@ static void test_endpoints(void **state)
 	assert_false(pending);
 }
 
+static void test_clock_span(void **state)
+{
+	static const struct {
+		uint64_t ns;
+		const char *text;
+	} spans[] = {
+		{ 0, "0s" },
+		{ 250 * NSEC_PER_MSEC, "250ms" },
+		{ NSEC_PER_SEC, "1s" },
+		{ 1500 * NSEC_PER_MSEC, "1500ms" },
+		{ 90 * NSEC_PER_SEC, "1min 30s" },
+		{ NSEC_NEVER, "infinity" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
+		assert_string_equal(clock_span(spans[i].ns).text, spans[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_clock_span),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
