@@ -54,6 +54,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	allow((int)rules, scratch_path, attr.handled_access_fs);
 	allow((int)rules, "build/fuzz", attr.handled_access_fs);
 	allow((int)rules, "/dev", LANDLOCK_ACCESS_FS_WRITE_FILE);
+	allow((int)rules, "/dev/shm", LANDLOCK_ACCESS_FS_REMOVE_DIR);
 	allow((int)rules, "/tmp", LANDLOCK_ACCESS_FS_REMOVE_DIR);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 		syscall(SYS_landlock_restrict_self, rules, 0) < 0)

@@ -1,9 +1,11 @@
-/* A directory for a fuzzer that works on files: it goes with the process. */
+/* A directory for a fuzzer that works on files: it goes with the process. In memory where that can be, for
+ * each run writes a file, and a disk that is asked for that has to write it out. */
 #ifndef BERTH_TESTS_FUZZ_SCRATCH_H
 #define BERTH_TESTS_FUZZ_SCRATCH_H
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +13,7 @@
 #include "supervisor/base/fd.h"
 #include "supervisor/base/path.h"
 
-static char scratch_path[] = "/tmp/berth-fuzz-XXXXXX";
+static char scratch_path[] = "/dev/shm/berth-fuzz-XXXXXX";
 static int scratch_fd = -1;
 
 /* Name by name: a fuzzer may have given away the right to remove files elsewhere. */
@@ -33,7 +35,12 @@ static int scratch(void)
 {
 	if (scratch_fd >= 0)
 		return scratch_fd;
-	if (!mkdtemp(scratch_path) || atexit(scratch_remove) != 0)
+	if (!mkdtemp(scratch_path)) {
+		(void)snprintf(scratch_path, sizeof scratch_path, "/tmp/berth-fuzz-XXXXXX");
+		if (!mkdtemp(scratch_path))
+			abort();
+	}
+	if (atexit(scratch_remove) != 0)
 		abort();
 	scratch_fd = open(scratch_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (scratch_fd < 0)
