@@ -1,7 +1,7 @@
 /* Links of the host that are lent to a container, whole: moved into its namespace, and back.
  *
- * A lent link carries its story in its alias: "berth:INSTANCE:UNIT:device:NAME", and "=ALIAS" behind
- * when it had one. So whoever finds it in a namespace can give it back under its name, also after a
+ * A lent link carries its story in its alias: "berth:INSTANCE:UNIT:device:NAME=MTU=ALIAS", the last two
+ * as it had them. So whoever finds it in a namespace can give it back under its name, also after a
  * death at any instruction; and one request both moves it and writes the alias. Its addresses and
  * routes are lost on each move: that is the kernel's way. */
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ bool net_is_lent(const char *alias)
 
 /* A link's move to another namespace, with its name and alias there. */
 static void link_move(struct rtnl *nl, int ifindex, const char *what, int netns_fd,
-	const char *ifname, const char *alias, bool up)
+	const char *ifname, const char *alias, uint32_t mtu, bool up)
 {
 	const struct ifinfomsg info = {
 		.ifi_index = ifindex,
@@ -44,6 +45,8 @@ static void link_move(struct rtnl *nl, int ifindex, const char *what, int netns_
 	rtnl_u32(nl, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	rtnl_text(nl, IFLA_IFNAME, ifname);
 	rtnl_put(nl, IFLA_IFALIAS, alias, strlen(alias));
+	if (mtu)
+		rtnl_u32(nl, IFLA_MTU, mtu);
 }
 
 /* ---- back --------------------------------------------------------------------------------------- */
@@ -82,18 +85,22 @@ static void reply_link(const struct nlmsghdr *header, void *data)
 static int give_back(struct rtnl *nl, const struct link_info *link, int host_fd, struct err *err)
 {
 	const char *story = strstr(link->alias, lent_word) + strlen(lent_word);
+	char none[] = "";
+	char *end = none;
 	const char *alias = strchr(story, '=');
+	unsigned long mtu = alias ? strtoul(alias + 1, &end, 10) : 0;
 	char name[IFNAMSIZ];
 	int r;
 
 	(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(story, "="), story);
-	alias = alias ? alias + 1 : "";
-	link_move(nl, link->ifindex, name, host_fd, name, alias, false);
+	alias = !alias ? "" : *end == '=' ? end + 1 : alias + 1;
+	mtu = *end == '=' && mtu <= 65535 && mtu != link->mtu ? mtu : 0;
+	link_move(nl, link->ifindex, name, host_fd, name, alias, (uint32_t)mtu, false);
 	rtnl_allow(nl, ENODEV);
 	r = rtnl_commit(nl, err);
 	if (r != -EEXIST)
 		return r;
-	link_move(nl, link->ifindex, name, host_fd, "lent%d", alias, false);
+	link_move(nl, link->ifindex, name, host_fd, "lent%d", alias, (uint32_t)mtu, false);
 	rtnl_allow(nl, ENODEV);
 	r = rtnl_commit(nl, err);
 	return r < 0 ? r
@@ -204,18 +211,19 @@ static int take_move(struct take *take, const struct net_device *device,
 {
 	struct link_info now;
 	bool lent = net_is_lent(link->alias); /* a death on the way home left it so */
-	const char *old = lent ? strchrnul(link->alias, '=') : link->alias;
 	char alias[LINK_ALIAS];
-	int r;
+	int r = lent ? snprintf(alias, sizeof alias, "%s%s", device->alias,
+			       strchrnul(link->alias, '='))
+		     : snprintf(alias, sizeof alias, "%s=%u=%s", device->alias, link->mtu,
+			       link->alias);
 
-	if (snprintf(alias, sizeof alias, "%s%s%s", device->alias, *link->alias && !lent ? "=" : "",
-		    old) >= (int)sizeof alias)
+	if (r >= (int)sizeof alias)
 		return err_set(err, EINVAL,
 			"move device %s: its alias is too long to be kept beside ours: shorten it",
 			device->name);
 	link_ask_index(&take->host, link->ifindex, &now);
 	link_move(&take->host, link->ifindex, device->name, take->netns_fd, device->ifname, alias,
-		true);
+		0, true);
 	r = rtnl_commit(&take->host, err);
 	if (r == -EEXIST)
 		return err_wrap(err, "the name %s is taken in the container", device->ifname);
