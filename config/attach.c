@@ -303,15 +303,20 @@ static const char *key_of(const struct net_addr *addr)
 }
 
 /* No lease is of an address outside: what is written there would be passed over in silence. */
-static void outside_check(
-	struct build *b, const struct net_bridge *network, const struct fixed_addr *fixed)
+static void outside_check(struct build *b, uint32_t unit, const struct fixed_addr *fixed)
 {
+	const struct net_bridge *network = b->set->units[unit].bridge;
 	const struct net_addr *addr = &fixed->addr;
 	const char *text = build_text(b, "%s", net_addr_print(addr, false).text);
 
 	if (net_subnet_of(network, addr))
 		return;
-	if (net_subnet_first(network, addr->family))
+	if (b->parts[unit].leased)
+		ERROR_AT(b, fixed->at,
+			"%s: the addresses of network %s are leased: have its DHCP server keep %s "
+			"for the container's mac=, or remove this",
+			key_of(addr), network->name, text);
+	else if (net_subnet_first(network, addr->family))
 		ERROR_AT(b, fixed->at, "%s: %s is in no subnet of network %s (%s)", key_of(addr),
 			text, network->name, network_subnets_text(b, network, addr->family));
 	else
@@ -404,7 +409,7 @@ static void addresses_assign(struct build *b, uint32_t network, const char *stor
 	for (size_t i = 0; i < roster.n; i++) {
 		macs_compare(b, &roster, i);
 		for (size_t k = 0; k < roster.nets[i]->nfixed; k++)
-			outside_check(b, bridge, &roster.nets[i]->fixed[k]);
+			outside_check(b, network, &roster.nets[i]->fixed[k]);
 	}
 	for (size_t i = 0; roster.n && i < bridge->nsubnets; i++)
 		subnet_assign(b, network, &roster, &bridge->subnets[i], stored);
@@ -435,7 +440,8 @@ static bool leads_outside(const struct build *b, const struct attachment *net)
 {
 	const struct net_bridge *bridge = b->set->units[net->network].bridge;
 
-	return !bridge->internal && !b->parts[net->network].no_default_route && bridge->nsubnets;
+	return !bridge->internal && !b->parts[net->network].no_default_route &&
+	       (bridge->nsubnets || b->parts[net->network].leased);
 }
 
 static void names_compare(
@@ -454,6 +460,7 @@ static void unit_ifaces(struct build *b, uint32_t unit)
 	const char *instance = b->set->instance;
 	const char *stem = b->set->units[unit].stem;
 	bool routed = false;
+	size_t clients = 0;
 	size_t n = 0;
 
 	for (unsigned i = 0; i < part->nnets; i++) {
@@ -462,7 +469,8 @@ static void unit_ifaces(struct build *b, uint32_t unit)
 		struct net_iface iface = { .bridge = bridge,
 			.addrs = net->addrs,
 			.naddrs = net->naddrs,
-			.default_route = leads_outside(b, net) && !routed };
+			.default_route = leads_outside(b, net) && !routed,
+			.leased = b->parts[net->network].leased };
 		char host[16];
 
 		routed |= iface.default_route;
@@ -474,6 +482,10 @@ static void unit_ifaces(struct build *b, uint32_t unit)
 			memcpy(iface.mac, net->mac, sizeof iface.mac);
 		else if (bridge->driver != NET_IPVLAN)
 			net_mac(iface.alias, iface.mac);
+		if (iface.leased)
+			client_finish(b, unit, clients++, iface.ifname,
+				bridge->driver == NET_IPVLAN ? iface.alias : NULL,
+				iface.default_route);
 		names_compare(b, part, n, &iface);
 		BUILD_PUSH(b, part->ifaces, n, iface);
 	}

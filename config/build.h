@@ -65,10 +65,16 @@ struct part {
 	bool waits;      /* and it waits for that */
 	/* Of a container: the unit that publishes its ports; of that one: the container. Or UNIT_NONE. */
 	uint32_t proxy;
+	/* Of a container: the units that lease its addresses, in the order of its interfaces, those on
+	 * networks first; of one of these: the container, or UNIT_NONE. */
+	uint32_t *clients;
+	size_t nclients;
+	uint32_t asks_for;
 	/* Of a network. */
 	struct net_subnet *subnets; /* the network's, still writable */
 	size_t nsubnets;
-	bool no_addresses; /* IPAMDriver=none */
+	bool no_addresses; /* IPAMDriver=none, or dhcp: berth gives none */
+	bool leased;       /* IPAMDriver=dhcp */
 	bool no_default_route;
 	struct net_iface *ifaces;
 	struct net_port *ports;
@@ -144,6 +150,21 @@ bool is_name_server(const struct unit_draft *draft);
 const struct net_addr *name_server_of(const struct build *b, uint32_t network);
 void name_server_finish(struct build *b, uint32_t unit);
 void graph_name_servers(struct build *b, uint32_t unit);
+/* dhcp.c: the units that ask DHCP servers, of all containers, and how many one may have at most; what is
+ * known of the nth of a container when that interface is (shared_mac: its alias, where others have the
+ * same MAC address; else NULL); the address that it gets, told to a container; and who waits for whom. */
+void clients_begin(struct build *b);
+/* Can a DHCP server be heard on this network? */
+void network_leased_check(struct build *b, uint32_t unit);
+size_t clients_most(const struct unit_draft *draft);
+void client_finish(struct build *b, uint32_t unit, size_t nth, const char *ifname,
+	const char *shared_mac, bool default_route);
+void leases_add(struct build *b, uint32_t unit, uint32_t of, size_t nth, const char *ifname,
+	const char *names);
+void graph_clients(struct build *b, uint32_t unit);
+/* One word of Device=: does it end in ",dhcp"; and without that. */
+bool device_is_leased(const char *text);
+const char *device_name(struct build *b, const char *text);
 /* bundle.c: a program that berth needs without being told of one: out of the bundle that is called so,
  * else of the host. Gives: argv[0], or NULL: there is none. */
 const char *program_find(struct build *b, struct program_spec *program, const char *name);
@@ -185,6 +206,8 @@ uint32_t unit_resolve(
 	struct build *b, const char *key, const struct draft_item *item, bool *ret_inert);
 /* A unit that runs needs another, or wants it, and waits for it. */
 void graph_need(struct build *b, uint32_t unit, uint32_t other, bool wants, struct origin at);
+/* Without waiting for it: it ends with that one. */
+void graph_require(struct build *b, uint32_t unit, uint32_t other);
 /* The mounts that the unit's paths lie below: filesystem.c. */
 void graph_filesystems(struct build *b, uint32_t unit);
 /* The name that a .mount, or a .volume with Device=, goes by: filesystem.c. */

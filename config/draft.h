@@ -104,7 +104,7 @@ struct draft_list {
 #define DRAFT_SET(value) ((value).at.file != NULL)
 
 enum policy_choice { POLICY_STRICT, POLICY_BEST_EFFORT }; /* LimitsPolicy= */
-enum ipam_choice { IPAM_LEASED, IPAM_NONE };              /* IPAMDriver= */
+enum ipam_choice { IPAM_LEASED, IPAM_NONE, IPAM_DHCP };   /* IPAMDriver= */
 enum stdin_choice { STDIN_NULL, STDIN_TTY };              /* StandardInput= */
 
 struct unit_draft {
@@ -227,7 +227,7 @@ struct unit_draft {
 	struct draft_time probe_interval;
 	struct draft_list prefer_host; /* "yes", "unix:/PATH", or the path of a program */
 
-	bool leases; /* berth's own: the DHCP client of an uplink */
+	bool leases; /* berth's own: the DHCP client of an uplink, or of a container */
 };
 
 struct draft_set {

@@ -130,11 +130,12 @@ static void net_print(const struct net_spec *net, FILE *out)
 		for (size_t k = 0; k < iface->naddrs; k++)
 			(void)fprintf(out, " %s", net_addr_print(&iface->addrs[k], true).text);
 		(void)fputs(iface->default_route ? " default" : "", out);
+		(void)fputs(iface->leased ? " leased" : "", out);
 		attachment_print(iface, out);
 	}
 	for (size_t i = 0; i < net->ndevices; i++)
-		(void)fprintf(out, "lent device: %s as %s\n", net->devices[i].name,
-			net->devices[i].ifname);
+		(void)fprintf(out, "lent device: %s as %s%s\n", net->devices[i].name,
+			net->devices[i].ifname, net->devices[i].leased ? " leased" : "");
 }
 
 static void ports_print(const struct net_spec *net, FILE *out)
@@ -234,6 +235,8 @@ static void container_print(const struct container_spec *spec, FILE *out)
 		filesystem_print(spec->filesystem, out);
 	if (spec->proxy)
 		proxy_print(spec->proxy, out);
+	if (spec->asks_for)
+		net_print(&spec->asks_for->net, out);
 	root_print(&spec->root, out);
 	process_print(&spec->process, out);
 	text(out, "bundle", spec->program.bundle);

@@ -58,6 +58,7 @@ static void full_name(const struct unit_draft *unit, const char *ending, struct 
 		[UNIT_MOUNT] = "",
 		[UNIT_IMAGE] = "-image",
 		[UNIT_PROXY] = "-proxy",
+		[UNIT_DHCP] = "-dhcp",
 	};
 
 	strbuf_add(buf, "%s%s%s", unit->stem, infix[unit->kind], ending);

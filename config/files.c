@@ -32,10 +32,11 @@ static const char *const suffixes[] = {
 	[UNIT_MOUNT] = "mount",
 	[UNIT_IMAGE] = "image",
 	[UNIT_PROXY] = "proxy",
+	[UNIT_DHCP] = "dhcp",
 };
 
-/* The last of them has no files. */
-enum { NSUFFIXES = sizeof suffixes / sizeof suffixes[0] - 1 };
+/* The last two have no files. */
+enum { NSUFFIXES = sizeof suffixes / sizeof suffixes[0] - 2 };
 _Static_assert((int)NSUFFIXES == (int)UNIT_PROXY, "a kind with files stands behind one without");
 
 /* Endings that somebody who comes from Quadlet or systemd may have put here. */
@@ -54,6 +55,7 @@ static const struct {
 	{ "slice", "write the limits into each unit" },
 	{ "swap", "switch swap on before berth starts" },
 	{ "proxy", "a .container with PublishMode=proxy gets one of itself" },
+	{ "dhcp", "a .container on a .network with IPAMDriver=dhcp gets one of itself" },
 	{ "device", "name the device with AddDevice=" },
 };
 

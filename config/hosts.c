@@ -9,12 +9,8 @@
 #include "config/build.h"
 #include "supervisor/base/fd.h"
 #include "supervisor/base/own.h"
-#include "supervisor/base/resolvconf.h"
 
 enum { HOST_FILE_MAX = 64 * 1024 };
-
-/* The domain that podman gives to the names of its networks. */
-#define NAMES_DOMAIN "dns.podman"
 
 #define HOSTS_HEAD "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
@@ -84,7 +80,7 @@ static void host_line(
 	for (size_t i = 0; i < names->n; i++)
 		(void)fprintf(file, "%s%s", i ? " " : "", names->v[i]);
 	for (size_t i = 0; in_domain && i < names->n; i++)
-		(void)fprintf(file, " %s." NAMES_DOMAIN, names->v[i]);
+		(void)fprintf(file, " %s." RESOLV_DOMAIN, names->v[i]);
 	(void)fputc('\n', file);
 }
 
@@ -231,16 +227,6 @@ static const char *hosts_text(
 
 /* ---- resolv.conf -------------------------------------------------------------------------------- */
 
-static const char *resolv_host(struct build *b)
-{
-	struct page page;
-
-	if (!page_open(b, &page))
-		return "";
-	resolvconf_host(b->set->conf.run_dir, false, page.file);
-	return page_close(b, &page);
-}
-
 static void servers_check(struct build *b, const struct draft_list *list)
 {
 	struct net_addr addr;
@@ -282,24 +268,9 @@ static bool asks_ours(const struct build *b, const struct part *part)
 	return false;
 }
 
-/* As podman does it: first the domain of the network's own names, then the host's, and its options. */
-static void search_put(FILE *file, const char *of_host)
-{
-	(void)fputs("search " NAMES_DOMAIN, file);
-	for (const char *line = of_host; *line;
-		line += strcspn(line, "\n") + (strchr(line, '\n') != NULL))
-		if (str_starts(line, "search ") || str_starts(line, "domain "))
-			(void)fprintf(file, " %.*s", (int)strcspn(line + 7, "\n"), line + 7);
-	(void)fputc('\n', file);
-	for (const char *line = of_host; *line;
-		line += strcspn(line, "\n") + (strchr(line, '\n') != NULL))
-		if (str_starts(line, "options "))
-			(void)fprintf(file, "%.*s\n", (int)strcspn(line, "\n"), line);
-}
-
-/* The container's own servers, else those of its networks, else the host's as they are when the file
- * is written. */
-static const char *resolv_text(struct build *b, const struct part *part, const char *of_host)
+/* The container's own servers, else those of its networks, else those of its leases or the host's as they
+ * are when the file is written. */
+static const char *resolv_text(struct build *b, const struct part *part)
 {
 	const struct unit_draft *draft = part->draft;
 	bool foreign = part->spec->net.mode == NET_PRIVATE || part->spec->net.mode == NET_PATH;
@@ -315,7 +286,7 @@ static const char *resolv_text(struct build *b, const struct part *part, const c
 	if (!servers_put(&draft->dns, page.file) && !servers_of_networks(b, part, page.file))
 		part->spec->resolv_host = foreign ? RESOLV_REACHABLE : RESOLV_ALL;
 	else if (!draft->dns.n && !draft->dns_search.n && asks_ours(b, part))
-		search_put(page.file, of_host);
+		part->spec->resolv_host = RESOLV_SEARCH;
 	/* Of several search lines the last one counts: ours stands behind the host's. */
 	for (size_t i = 0; i < draft->dns_search.n; i++) {
 		const char *text = draft->dns_search.v[i].text;
@@ -346,28 +317,21 @@ static const char *told_text(struct build *b, uint32_t network)
 
 /* Whom it asks itself, and what nobody else is asked about: names without a dot, those of members that
  * have one, and the addresses of the network. A line each, as dnsmasq's --server has it. */
-static const char *upstream_text(struct build *b, uint32_t network, const char *of_host)
+static const char *upstream_text(struct build *b, uint32_t network)
 {
 	const struct net_bridge *bridge = b->set->units[network].bridge;
 	const struct draft_list *dns = &b->parts[network].draft->network_dns;
 	struct page page;
-	size_t n = 0;
 
 	if (!page_open(b, &page))
 		return "";
-	for (size_t i = 0; !bridge->internal && i < dns->n; i++, n++)
+	if (bridge->internal)
+		(void)fputs("server=/#/\n", page.file);
+	else if (!dns->n)
+		b->parts[network].spec->resolv_host = RESOLV_SERVERS;
+	for (size_t i = 0; !bridge->internal && i < dns->n; i++)
 		(void)fprintf(page.file, "server=%s\n", dns->v[i].text);
-	for (const char *line = of_host; !bridge->internal && !dns->n && *line;
-		line += strcspn(line, "\n") + (strchr(line, '\n') != NULL)) {
-		struct net_addr addr;
-		char word[80];
-
-		if (sscanf(line, "nameserver %79s", word) == 1 &&
-			net_addr_parse(word, &addr) == 0 && ++n)
-			(void)fprintf(page.file, "server=%s\n", word);
-	}
-	(void)fprintf(
-		page.file, "%sserver=//\nserver=/" NAMES_DOMAIN "/\n", n ? "" : "server=/#/\n");
+	(void)fputs("server=//\nserver=/" RESOLV_DOMAIN "/\n", page.file);
 	for (uint32_t i = 0; i < b->set->nunits; i++)
 		for (size_t k = 0; k < b->parts[i].nnets; k++)
 			dotted_put(b, i, &b->parts[i].nets[k], network, page.file);
@@ -377,14 +341,14 @@ static const char *upstream_text(struct build *b, uint32_t network, const char *
 	return page_close(b, &page);
 }
 
-static void name_server_texts(struct build *b, uint32_t unit, const char *of_host)
+static void name_server_texts(struct build *b, uint32_t unit)
 {
 	struct container_spec *spec = b->parts[unit].spec;
 
 	name_server_finish(b, unit);
 	spec->hosts = told_text(b, unit);
 	spec->hosts_name = file_name(b, unit, "names", false);
-	spec->resolv_conf = upstream_text(b, unit, of_host);
+	spec->resolv_conf = upstream_text(b, unit);
 	spec->resolv_name = file_name(b, unit, "servers", false);
 }
 
@@ -411,11 +375,67 @@ static bool names_are_told(const struct build *b, uint32_t unit)
 	return b->set->units[unit].bridge && !(draft && draft->disable_dns.v);
 }
 
+static const char *joined(struct build *b, const struct strv *names)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < names->n; i++)
+		text = build_text(b, "%s%s%s", text, i ? " " : "", names->v[i]);
+	return text;
+}
+
+/* The interfaces of one container on one network, as the container `unit` is told of them. */
+static void unit_leases(struct build *b, uint32_t unit, uint32_t of, uint32_t network)
+{
+	const struct part *part = &b->parts[of];
+	size_t nth = 0;
+
+	for (size_t k = 0; k < part->nnets; k++) {
+		struct strv names;
+
+		if (!b->parts[part->nets[k].network].leased)
+			continue;
+		if (part->nets[k].network == network) {
+			names = names_of(b, of, &part->nets[k]);
+			leases_add(b, unit, of, nth, part->ifaces[k].ifname,
+				names_are_told(b, network) ? joined(b, &names) : NULL);
+		}
+		nth++;
+	}
+}
+
+/* Its own come with each network, and its lent links last. */
+static void container_leases(struct build *b, uint32_t unit)
+{
+	const struct part *part = &b->parts[unit];
+	const struct net_spec *net = &part->spec->net;
+	size_t nth = 0;
+
+	for (size_t i = 0; i < part->nnets; i++) {
+		if (!b->parts[part->nets[i].network].leased)
+			continue;
+		nth++;
+		for (uint32_t k = 0; k < b->set->nunits; k++)
+			if (b->parts[k].spec && !b->parts[k].spec->native)
+				unit_leases(b, unit, k, part->nets[i].network);
+	}
+	for (size_t i = 0; i < net->ndevices; i++)
+		if (net->devices[i].leased)
+			leases_add(b, unit, unit, nth++, net->devices[i].ifname, NULL);
+}
+
+static bool has_own_lease(const struct container_spec *spec)
+{
+	for (size_t i = 0; i < spec->nleases; i++)
+		if (spec->leases[i].own)
+			return true;
+	return false;
+}
+
 void pass_names(struct build *b)
 {
 	size_t n = b->set->nunits;
 	const char **networks = arena_alloc(&b->tmp, (n + 1) * sizeof *networks);
-	const char *of_host = resolv_host(b);
 
 	if (!networks) {
 		b->nomem = true;
@@ -431,17 +451,19 @@ void pass_names(struct build *b)
 		struct part *part = &b->parts[i];
 		const char *added;
 
-		if (part->spec && part->spec->secluded)
-			name_server_texts(b, i, of_host);
+		if (part->spec && b->set->units[i].bridge)
+			name_server_texts(b, i);
 		if (!part->spec || part->spec->native)
 			continue;
 		names_check(b, i);
+		container_leases(b, i);
 		added = added_text(b, part);
 		part->spec->hosts = hosts_text(b, part, added, networks);
 		part->spec->hosts_name = file_name(b, i, "hosts", *added);
-		part->spec->resolv_conf = resolv_text(b, part, of_host);
-		part->spec->resolv_name =
-			file_name(b, i, "resolv", part->draft->dns.n || part->draft->dns_search.n);
+		part->spec->resolv_conf = resolv_text(b, part);
+		part->spec->resolv_name = file_name(b, i, "resolv",
+			part->draft->dns.n || part->draft->dns_search.n ||
+				has_own_lease(part->spec));
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t other = b->parts[i].shares;
@@ -453,5 +475,7 @@ void pass_names(struct build *b)
 		b->parts[i].spec->resolv_conf = b->parts[other].spec->resolv_conf;
 		b->parts[i].spec->resolv_name = b->parts[other].spec->resolv_name;
 		b->parts[i].spec->resolv_host = b->parts[other].spec->resolv_host;
+		b->parts[i].spec->leases = b->parts[other].spec->leases;
+		b->parts[i].spec->nleases = b->parts[other].spec->nleases;
 	}
 }

@@ -98,6 +98,7 @@ static const struct key_word driver_words[] = {
 static const struct key_word ipam_words[] = {
 	{ "host-local", IPAM_LEASED },
 	{ "none", IPAM_NONE },
+	{ "dhcp", IPAM_DHCP },
 	{ NULL, 0 },
 };
 static const struct key_word verify_words[] = {
@@ -370,7 +371,9 @@ const struct key keys_served[] = {
 		"10.1.2.64/26, or 10.1.2.10-10.1.2.50. Fixed addresses may lie outside of it. The "
 		"whole subnet if not given."),
 	NETWORK("IPAMDriver", choice, ipam_driver,
-		"host-local: addresses are leased by berth. none: the containers get none.",
+		"host-local: addresses are leased by berth. dhcp: the containers ask a DHCP server "
+		"of "
+		"the network, which must not be a bridge of berth's own. none: they get none.",
 		.words = ipam_words),
 	NETWORK("Internal", flag, internal, "No default route and no way out of the host."),
 	NETWORK("IPv6", flag, ipv6, "Also an IPv6 subnet, chosen if none is given."),
@@ -487,8 +490,11 @@ const struct key keys_served[] = {
 		.words = persist_words),
 	BERTH("Device", words, device,
 		"Links of the host that are moved into the container while it runs: eth1, or "
-		"eth1:wan to name it wan there. They come back under their own name when it has "
-		"stopped, down and without addresses. One that the host's default route needs is "
+		"eth1:wan to name it wan there; eth1,dhcp and eth1:wan,dhcp ask a DHCP server for "
+		"its address (ADDRESSES BY DHCP in berth.network(5)). They come back under their "
+		"own name when it has "
+		"stopped, down, without addresses, with the MTU they had. One that the host's "
+		"default route needs is "
 		"refused.",
 		.kinds = KIND(UNIT_CONTAINER)),
 	BERTH("HoldOpen", flag, hold_open,

@@ -38,26 +38,52 @@ static bool is_uplink(const struct build *b, const char *name)
 	return false;
 }
 
+/* Interfaces on networks come first. */
+static size_t leased_ifaces(const struct part *part)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < part->spec->net.nifaces; i++)
+		n += part->ifaces[i].leased;
+	return n;
+}
+
+static bool has_default_route(const struct part *part)
+{
+	for (size_t i = 0; i < part->spec->net.nifaces; i++)
+		if (part->ifaces[i].default_route)
+			return true;
+	return false;
+}
+
 static void unit_devices(struct build *b, uint32_t unit)
 {
 	struct part *part = &b->parts[unit];
 	const struct draft_list *list = &part->draft->device;
 	struct net_device *devices = NULL;
+	size_t clients = leased_ifaces(part);
+	bool routed = has_default_route(part);
 	size_t n = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
-		const char *rest = list->v[i].text;
-		struct net_device device = { .name = build_field(b, &rest, ':') };
+		const char *rest = device_name(b, list->v[i].text);
+		struct net_device device = { .name = build_field(b, &rest, ':'),
+			.leased = device_is_leased(list->v[i].text) };
 		const char *owner;
 
 		device.ifname = rest ? rest : device.name;
 		device.alias = build_text(b, "berth:%s:%s:device:%s", b->set->instance,
 			b->set->units[unit].stem, device.name);
 		owner = owner_of(b, unit, device.name);
+		if (device.leased) {
+			client_finish(b, unit, clients++, device.ifname, NULL, !routed);
+			routed = true;
+		}
 		if (!ifname_valid(device.name) || !ifname_valid(device.ifname))
 			ERROR_AT(b, list->v[i].at,
-				"Device: \"%s\" is not LINK or LINK:NAME: names have at most 15 "
-				"characters, no / : or blank",
+				"Device: \"%s\" is not LINK or LINK:NAME, or one of them with "
+				",dhcp behind it: names have at most 15 characters, no / : or "
+				"blank",
 				list->v[i].text);
 		else if (is_uplink(b, device.name))
 			ERROR_AT(b, list->v[i].at,

@@ -49,8 +49,9 @@ void pass_name_server(struct build *b, uint32_t unit)
 			draft->disable_dns.at.file, draft->disable_dns.at.line);
 	if (part->no_addresses)
 		ERROR_AT(b, draft->name_server.at,
-			"NameServer: with IPAMDriver=none it has no address to be asked at: remove "
-			"one of them");
+			"NameServer: with IPAMDriver=%s it has no address to be asked at: remove "
+			"one of them",
+			part->leased ? "dhcp" : "none");
 	BUILD_PUSH(b, part->nets, part->nnets, net);
 }
 

@@ -187,7 +187,8 @@ void network_options(struct build *b, uint32_t unit)
 
 	r.bridge->driver = (enum net_driver)draft->driver.v;
 	r.bridge->mode = r.bridge->driver == NET_MACVLAN ? MACVLAN_MODE_BRIDGE : 0;
-	r.part->no_addresses = draft->ipam_driver.v == IPAM_NONE;
+	r.part->no_addresses = draft->ipam_driver.v != IPAM_LEASED;
+	r.part->leased = draft->ipam_driver.v == IPAM_DHCP;
 	for (size_t i = 0; i < draft->options.n; i++)
 		option_read(&r, &draft->options.v[i]);
 	if (r.bridge->driver != NET_BRIDGE)

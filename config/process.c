@@ -27,8 +27,8 @@ static void process_argv(struct build *b, struct part *part)
 	struct strv *argv = &part->spec->process.argv;
 	bool entry = DRAFT_SET(draft->entrypoint);
 
-	if (part->spec->filesystem || part->spec->secluded || part->spec->proxy ||
-		(part->spec->own_program && !draft->leases))
+	if (!draft->leases && (part->spec->filesystem || part->spec->secluded ||
+				      part->spec->proxy || part->spec->own_program))
 		return;
 	if (part->spec->native) {
 		*argv = draft->exec_start.v;

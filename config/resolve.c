@@ -142,7 +142,8 @@ static void after_add(struct build *b, uint32_t from, uint32_t to, struct origin
 static void after_uplinks(struct build *b, uint32_t from, struct origin at)
 {
 	for (uint32_t i = 0; i < b->set->nunits; i++)
-		if (i != from && b->parts[i].draft && b->parts[i].draft->leases)
+		if (i != from && b->parts[i].draft && b->parts[i].draft->leases &&
+			b->set->units[i].kind == UNIT_SERVICE)
 			after_add(b, from, i, at);
 }
 
@@ -214,6 +215,11 @@ void graph_need(struct build *b, uint32_t unit, uint32_t other, bool wants, stru
 	after_add(b, unit, other, at);
 }
 
+void graph_require(struct build *b, uint32_t unit, uint32_t other)
+{
+	list_add(b, &b->set->units[unit].requires, other);
+}
+
 /* A network namespace that is borrowed must be there first, and its owner must stay. */
 static void graph_shared(struct build *b, uint32_t i)
 {
@@ -221,7 +227,7 @@ static void graph_shared(struct build *b, uint32_t i)
 
 	if (part->shares == UNIT_NONE)
 		return;
-	list_add(b, &b->set->units[i].requires, part->shares);
+	graph_require(b, i, part->shares);
 	after_add(b, i, part->shares, part->draft->network.v[0].at);
 }
 
@@ -234,7 +240,7 @@ static void graph_proxy(struct build *b, uint32_t i)
 		!b->set->units[proxy].spec)
 		return;
 	graph_need(b, i, proxy, true, b->parts[i].draft->publish_port.v[0].at);
-	list_add(b, &b->set->units[proxy].requires, i);
+	graph_require(b, proxy, i);
 }
 
 static void want(struct unit_set *set, uint32_t i)
@@ -339,6 +345,7 @@ void pass_graph(struct build *b)
 			after_uplinks(b, i, build_unit_at(b, i));
 		graph_name_servers(b, i);
 		graph_proxy(b, i);
+		graph_clients(b, i);
 	}
 	graph_cycles(b);
 	for (uint32_t i = 0; i < set->nunits; i++)

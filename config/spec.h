@@ -99,6 +99,18 @@ enum resolv_host {
 	RESOLV_NONE,
 	RESOLV_REACHABLE, /* without name servers of the host's loopback */
 	RESOLV_ALL,
+	RESOLV_SEARCH,  /* not its name servers: its domains, behind ours */
+	RESOLV_SERVERS, /* of a name server: those that it asks */
+};
+/* The domain that podman gives to the names of its networks. */
+#define RESOLV_DOMAIN "dns.podman"
+
+/* An interface whose address a DHCP server leases: of a container itself, or of a sibling. */
+struct lease_spec {
+	const char *client; /* the unit that asks for it: RUN_DIR/lease/CLIENT has what it got */
+	const char *ifname;
+	const char *names; /* of its container on that network; NULL: it is on none */
+	bool own;
 };
 
 struct container_spec {
@@ -107,7 +119,9 @@ struct container_spec {
 	const struct filesystem_spec
 		*filesystem;            /* native: mounted and kept, instead of a program */
 	const struct proxy_spec *proxy; /* native: berth-proxy with these ports */
-	bool own_program;               /* native: berth itself is what argv runs */
+	/* native, secluded: asks a DHCP server for an address of this container, in its namespace */
+	const struct container_spec *asks_for;
+	bool own_program; /* native: berth itself is what argv runs */
 	bool secluded; /* native: in a network of its own; sees the host's files, and writes none */
 	struct root_spec root;
 	struct cgroup_limits limits;
@@ -135,7 +149,9 @@ struct container_spec {
 	 * have the same text; NULL: none is mounted. */
 	const char *hosts, *hosts_name;
 	const char *resolv_conf, *resolv_name;
-	enum resolv_host resolv_host; /* before resolv_conf, when it is written */
+	enum resolv_host resolv_host; /* beside resolv_conf, when it is written */
+	const struct lease_spec *leases;
+	size_t nleases;
 
 	struct strv labels; /* "key=value" */
 

@@ -205,14 +205,17 @@ static void check_wanted(struct build *b, uint32_t unit)
 		if (!net_is_ours(b->set->units[unit].bridge) && draft->subnet.n == 0)
 			ERROR_AT(b, build_unit_at(b, unit),
 				"Subnet: which addresses are there is known to you only: add it "
-				"(and IPRange=), or write IPAMDriver=none");
+				"(and IPRange=), or write IPAMDriver=dhcp, or none");
 		return;
 	}
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		if (lists[i]->n)
 			ERROR_AT(b, lists[i]->v[0].at,
-				"IPAMDriver: none gives no addresses: remove this line, or that "
-				"one");
+				"IPAMDriver: %s: berth gives no addresses: remove this line, or "
+				"that one",
+				b->parts[unit].leased ? "dhcp" : "none");
+	if (b->parts[unit].leased)
+		network_leased_check(b, unit);
 }
 
 void network_subnets(struct build *b, uint32_t unit)

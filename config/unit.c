@@ -18,8 +18,8 @@ static bool is_filesystem(const struct unit_draft *draft)
 static bool is_run(const struct unit_draft *draft)
 {
 	return draft->kind == UNIT_CONTAINER || draft->kind == UNIT_SERVICE ||
-	       draft->kind == UNIT_IMAGE || draft->kind == UNIT_PROXY || is_filesystem(draft) ||
-	       is_name_server(draft);
+	       draft->kind == UNIT_IMAGE || draft->kind == UNIT_PROXY || draft->kind == UNIT_DHCP ||
+	       is_filesystem(draft) || is_name_server(draft);
 }
 
 static bool names_default(const char *text)
@@ -67,7 +67,7 @@ static void unit_begin(struct build *b, uint32_t i, const struct unit_draft *dra
 	if (!is_run(draft))
 		return;
 	if (is_filesystem(draft) || draft->kind == UNIT_IMAGE || draft->kind == UNIT_PROXY ||
-		is_name_server(draft))
+		draft->kind == UNIT_DHCP || is_name_server(draft))
 		unit->stem = filesystem_name(b, draft->id);
 	part->spec = arena_alloc(b->arena, sizeof *part->spec);
 	if (!part->spec) {
@@ -121,6 +121,8 @@ static void units_begin(struct build *b, const struct draft_set *drafts)
 	/* Each may have one that brings its image, and one that publishes its ports. */
 	size_t room = n + 2 * drafts->n;
 
+	for (size_t i = 0; i < drafts->n; i++)
+		room += clients_most(&drafts->v[i]);
 	set->units = arena_alloc(b->arena, (room + 1) * sizeof *set->units);
 	b->parts = arena_alloc(&b->tmp, (room + 1) * sizeof *b->parts);
 	if (!set->units || !b->parts) {
@@ -129,7 +131,8 @@ static void units_begin(struct build *b, const struct draft_set *drafts)
 	}
 	set->nunits = n;
 	for (uint32_t i = 0; i < room; i++)
-		b->parts[i].shares = b->parts[i].puller = b->parts[i].proxy = UNIT_NONE;
+		b->parts[i].shares = b->parts[i].puller = b->parts[i].proxy = b->parts[i].asks_for =
+			UNIT_NONE;
 	for (uint32_t i = 0; i < drafts->n; i++)
 		unit_begin(b, i, &drafts->v[i]);
 	if (n > drafts->n)
@@ -168,6 +171,8 @@ static void units_build(struct build *b, const struct draft_set *drafts)
 	units_begin(b, drafts);
 	if (!b->nomem)
 		pass_networks(b);
+	if (!b->nomem)
+		clients_begin(b);
 	if (!b->nomem)
 		pass_volumes(b);
 	for (uint32_t i = 0; i < b->set->nunits && !b->nomem; i++)

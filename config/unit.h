@@ -15,6 +15,7 @@ enum unit_kind {
 	UNIT_MOUNT,
 	UNIT_IMAGE,
 	UNIT_PROXY, /* no file: it publishes the ports of a container with PublishMode=proxy */
+	UNIT_DHCP,  /* no file: it asks for an address of a container */
 };
 /* "container": what the names of its units end in. */
 const char *unit_kind_suffix(enum unit_kind kind);
@@ -91,7 +92,7 @@ struct unit {
 	struct unit_list networks; /* the .network units it is attached to */
 	bool wanted; /* starts at boot: [Install] WantedBy= of a reached target, or Wants= from one */
 	struct container_spec *
-		spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_PROXY, UNIT_VOLUME with
+		spec; /* UNIT_CONTAINER, UNIT_SERVICE, UNIT_MOUNT, UNIT_IMAGE, UNIT_PROXY, UNIT_DHCP, UNIT_VOLUME with
 			 Device=, UNIT_NETWORK with NameServer= */
 	struct service_spec service;
 	struct net_bridge *bridge; /* UNIT_NETWORK */

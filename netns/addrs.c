@@ -41,6 +41,7 @@ static void reply_addr(const struct nlmsghdr *header, void *data)
 		return;
 	entry.ifindex = (int)info->ifa_index;
 	entry.scope = info->ifa_scope;
+	entry.permanent = info->ifa_flags & IFA_F_PERMANENT;
 	entry.addr.family = info->ifa_family;
 	entry.addr.prefix = info->ifa_prefixlen;
 	memcpy(entry.addr.bytes, nla_data(local), (size_t)nla_len(local));

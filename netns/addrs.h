@@ -11,7 +11,8 @@
 
 struct addr_entry {
 	int ifindex;
-	uint8_t scope; /* RT_SCOPE_* */
+	uint8_t scope;  /* RT_SCOPE_* */
+	bool permanent; /* it has no time after which it goes */
 	struct net_addr addr;
 };
 

@@ -14,6 +14,7 @@
 
 #include "netns/link.h"
 #include "netns/net.h"
+#include "netns/netns.h"
 #include "netns/parent.h"
 
 struct end {
@@ -229,6 +230,26 @@ static void put_route(struct rtnl *nl, const struct end *end, int family)
 		route_default(nl, end->inside, gateway, direct);
 }
 
+/* Who is given an address by a network believes its routers, too. Before it is up, for then it asks them;
+ * without IPv6 there is nobody to believe. */
+static int attach_listen(struct attach *at, struct err *err)
+{
+	int back = -1;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < at->n; i++) {
+		const struct net_iface *iface = at->ends[i].iface;
+
+		if (!iface->leased)
+			continue;
+		if (back < 0)
+			r = netns_enter(at->netns_fd, &back, err);
+		if (r == 0)
+			(void)netns_sysctl("1", NULL, "ipv6/conf/%s/accept_ra", iface->ifname);
+	}
+	return back < 0 ? r : netns_leave(&back, err);
+}
+
 /* Up after it has its addresses: then the kernel tells the neighbours of them (arp_notify). A bridge
  * does not pass that on, for its port is not open in that moment: so net_announce. */
 static int attach_configure(struct attach *at, struct err *err)
@@ -286,7 +307,8 @@ static void attach_undo(struct attach *at)
 static int attach_run(struct attach *at, struct err *err)
 {
 	static int (*const steps[])(struct attach * at, struct err * err) = { attach_look,
-		attach_compare, attach_create, attach_find, attach_name, attach_configure };
+		attach_compare, attach_create, attach_find, attach_name, attach_listen,
+		attach_configure };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)

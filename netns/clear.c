@@ -159,12 +159,32 @@ static int clear_sockets(int netns_fd, uint32_t states, struct err *err)
 
 /* ---- addresses and routes --------------------------------------------------------------------- */
 struct clear {
-	const struct net_iface *ifaces;
-	struct link_info *links; /* of each */
-	size_t n;
+	const struct net_spec *net;
+	struct link_info *links; /* of each interface, and of each device behind them */
+	bool leased;             /* there is one whose address is a DHCP client's */
 	struct rtnl *act;
 	bool more;
 };
+
+/* On a network of others: what a DHCP client has set, or the kernel made of a router's word. Both have
+ * their time, and whoever gave them may not do so again for long. */
+static bool is_given(const struct clear *clear, const struct addr_entry *entry)
+{
+	const struct net_spec *net = clear->net;
+	bool four = entry->addr.family == AF_INET;
+
+	for (size_t i = 0; i < net->nifaces + net->ndevices; i++) {
+		bool lent = i >= net->nifaces;
+		bool leased = lent ? net->devices[i - net->nifaces].leased : net->ifaces[i].leased;
+
+		if (clear->links[i].ifindex != entry->ifindex)
+			continue;
+		if (four)
+			return leased;
+		return !entry->permanent && (lent || !net_is_ours(net->ifaces[i].bridge));
+	}
+	return false;
+}
 
 static bool is_wanted(const struct clear *clear, const struct addr_entry *entry)
 {
@@ -179,8 +199,10 @@ static bool is_wanted(const struct clear *clear, const struct addr_entry *entry)
 	for (size_t i = 0; i < 2; i++)
 		if (net_addr_equal(&entry->addr, &loopback[i]))
 			return true;
-	for (size_t i = 0; i < clear->n; i++) {
-		const struct net_iface *iface = &clear->ifaces[i];
+	if (is_given(clear, entry))
+		return true;
+	for (size_t i = 0; i < clear->net->nifaces; i++) {
+		const struct net_iface *iface = &clear->net->ifaces[i];
 
 		for (size_t k = 0; k < iface->naddrs; k++)
 			if (clear->links[i].ifindex == entry->ifindex &&
@@ -214,6 +236,8 @@ static void reply_route(const struct nlmsghdr *header, void *data)
 	struct nlattr *attrs[RTA_MAX + 1];
 
 	if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_protocol == RTPROT_KERNEL ||
+		route->rtm_protocol == RTPROT_RA ||
+		(clear->leased && route->rtm_protocol == RTPROT_DHCP) ||
 		route->rtm_table == RT_TABLE_LOCAL || route->rtm_flags & RTM_F_CLONED ||
 		nlmsg_parse((struct nlmsghdr *)(uintptr_t)header, sizeof *route, attrs, RTA_MAX,
 			NULL) < 0)
@@ -258,8 +282,8 @@ static void reply_link(const struct nlmsghdr *header, void *data)
 	if ((strcmp(link.kind, "macvlan") != 0 && strcmp(link.kind, "ipvlan") != 0) ||
 		net_is_lent(link.alias))
 		return;
-	for (size_t i = 0; i < clear->n; i++)
-		if (strcmp(clear->ifaces[i].ifname, link.name) == 0)
+	for (size_t i = 0; i < clear->net->nifaces; i++)
+		if (strcmp(clear->net->ifaces[i].ifname, link.name) == 0)
 			return;
 	if (clear->act->n < RTNL_BATCH || clear->act->sent)
 		link_delete(clear->act, link.ifindex, link.name);
@@ -274,23 +298,36 @@ static int clear_links(struct clear *clear, struct rtnl *ask, struct err *err)
 	return r < 0 ? r : rtnl_commit(clear->act, err);
 }
 
-static int clear_config(int netns_fd, const struct net_iface *ifaces, size_t n, struct err *err)
+static int clear_look(struct clear *clear, struct rtnl *ask, struct err *err)
+{
+	const struct net_spec *net = clear->net;
+
+	for (size_t i = 0; i < net->nifaces; i++) {
+		link_ask(ask, net->ifaces[i].ifname, &clear->links[i]);
+		clear->leased |= net->ifaces[i].leased;
+	}
+	for (size_t i = 0; i < net->ndevices; i++) {
+		link_ask(ask, net->devices[i].ifname, &clear->links[net->nifaces + i]);
+		clear->leased |= net->devices[i].leased;
+	}
+	return rtnl_commit(ask, err);
+}
+
+static int clear_config(int netns_fd, const struct net_spec *net, struct err *err)
 {
 	own_rtnl ask = { 0 };
 	own_rtnl act = { 0 };
-	struct clear clear = { .ifaces = ifaces, .n = n, .act = &act };
+	struct clear clear = { .net = net, .act = &act };
 	int r = rtnl_open(&ask, netns_fd, NETLINK_ROUTE, err);
 
 	if (r == 0)
 		r = rtnl_open(&act, netns_fd, NETLINK_ROUTE, err);
 	if (r < 0)
 		return r;
-	clear.links = calloc(n ? n : 1, sizeof *clear.links);
+	clear.links = calloc(net->nifaces + net->ndevices + 1, sizeof *clear.links);
 	if (!clear.links)
 		return err_sys(err, ENOMEM, "clear the network namespace");
-	for (size_t i = 0; i < n; i++)
-		link_ask(&ask, ifaces[i].ifname, &clear.links[i]);
-	r = rtnl_commit(&ask, err);
+	r = clear_look(&clear, &ask, err);
 	if (r == 0)
 		r = clear_links(&clear, &ask, err);
 	if (r == 0)
@@ -301,8 +338,7 @@ static int clear_config(int netns_fd, const struct net_iface *ifaces, size_t n, 
 	return r;
 }
 
-int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, enum net_others others,
-	struct err *err)
+int net_clear(int netns_fd, const struct net_spec *net, enum net_others others, struct err *err)
 {
 	/* A connection that waits to be accepted has no owner either, and one that is closed may have
 	 * data on the way: of what others may have, these alone are surely done with. */
@@ -310,6 +346,6 @@ int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, enum net_o
 		netns_fd, others == NET_ALONE ? UINT32_MAX : UINT32_C(1) << TIME_WAIT, err);
 
 	if (r == 0 && others != NET_OTHERS_ADMIN)
-		r = clear_config(netns_fd, ifaces, n, err);
-	return r < 0 ? r : net_attach(netns_fd, ifaces, n, err);
+		r = clear_config(netns_fd, net, err);
+	return r < 0 ? r : net_attach(netns_fd, net->ifaces, net->nifaces, err);
 }

@@ -370,45 +370,55 @@ void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr)
 	rtnl_allow(nl, ENODEV);
 }
 
-static void route_begin(struct rtnl *nl, uint16_t type, int ifindex, const struct net_addr *gateway,
-	unsigned char scope, unsigned rtm_flags)
+static void route_begin(struct rtnl *nl, uint16_t type, int ifindex, const struct net_route *route,
+	unsigned char protocol, unsigned rtm_flags)
 {
 	const struct rtmsg info = {
-		.rtm_family = gateway->family,
+		.rtm_family = route->to.family,
+		.rtm_dst_len = route->to.prefix,
 		.rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_STATIC,
-		.rtm_scope = scope,
+		.rtm_protocol = protocol,
+		.rtm_scope = route->via.family ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
 		.rtm_type = RTN_UNICAST,
 		.rtm_flags = rtm_flags,
 	};
+	const struct net_addr to = net_addr_network(&route->to);
 	bool adds = type == RTM_NEWROUTE;
+	char what[80] = "default route";
 
+	if (to.prefix)
+		(void)snprintf(what, sizeof what, "route to %s", net_addr_print(&to, true).text);
 	rtnl_begin(nl, type, adds ? NLM_F_CREATE | NLM_F_REPLACE : 0, &info, sizeof info,
-		"%s the default route through %s", adds ? "set" : "remove",
-		net_addr_print(gateway, false).text);
-	if (scope == RT_SCOPE_UNIVERSE)
-		rtnl_put(nl, RTA_GATEWAY, gateway->bytes, addr_size(gateway));
+		"%s the %s through %s", adds ? "set" : "remove", what,
+		route->via.family ? net_addr_print(&route->via, false).text : "the link");
+	if (to.prefix)
+		rtnl_put(nl, RTA_DST, to.bytes, addr_size(&to));
+	if (route->via.family)
+		rtnl_put(nl, RTA_GATEWAY, route->via.bytes, addr_size(&route->via));
 	rtnl_u32(nl, RTA_OIF, (uint32_t)ifindex);
 }
 
 void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway, bool direct)
 {
-	route_begin(
-		nl, RTM_NEWROUTE, ifindex, gateway, direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, 0);
+	struct net_route route = { .to.family = gateway->family };
+
+	if (!direct)
+		route.via = *gateway;
+	route_begin(nl, RTM_NEWROUTE, ifindex, &route, RTPROT_STATIC, 0);
 }
 
-void route_metric(
-	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric, bool onlink)
+void route_metric(struct rtnl *nl, int ifindex, const struct net_route *route, uint32_t metric,
+	bool leased, bool onlink)
 {
-	route_begin(
-		nl, RTM_NEWROUTE, ifindex, gateway, RT_SCOPE_UNIVERSE, onlink ? RTNH_F_ONLINK : 0);
+	route_begin(nl, RTM_NEWROUTE, ifindex, route, leased ? RTPROT_DHCP : RTPROT_STATIC,
+		onlink ? RTNH_F_ONLINK : 0);
 	rtnl_u32(nl, RTA_PRIORITY, metric);
 }
 
 void route_metric_delete(
-	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric)
+	struct rtnl *nl, int ifindex, const struct net_route *route, uint32_t metric, bool leased)
 {
-	route_begin(nl, RTM_DELROUTE, ifindex, gateway, RT_SCOPE_UNIVERSE, 0);
+	route_begin(nl, RTM_DELROUTE, ifindex, route, leased ? RTPROT_DHCP : RTPROT_STATIC, 0);
 	rtnl_u32(nl, RTA_PRIORITY, metric);
 	rtnl_allow(nl, ESRCH);
 }

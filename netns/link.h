@@ -75,12 +75,12 @@ void addr_delete(struct rtnl *nl, int ifindex, const struct net_addr *addr);
 /* The default route on that link, through the gateway or, where neighbours are not asked for
  * (ipvlan in mode l3), to the link itself; replaces the one there is. */
 void route_default(struct rtnl *nl, int ifindex, const struct net_addr *gateway, bool direct);
-/* One of several default routes, told apart by their metrics. onlink: the gateway is in no subnet of
- * ours, and is a neighbour all the same. */
-void route_metric(
-	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric, bool onlink);
+/* One of several routes to one place, told apart by their metrics. leased: it says that it is a DHCP
+ * server's. onlink: who it leads through is in no subnet of ours, and is a neighbour all the same. */
+void route_metric(struct rtnl *nl, int ifindex, const struct net_route *route, uint32_t metric,
+	bool leased, bool onlink);
 void route_metric_delete(
-	struct rtnl *nl, int ifindex, const struct net_addr *gateway, uint32_t metric);
+	struct rtnl *nl, int ifindex, const struct net_route *route, uint32_t metric, bool leased);
 
 /* Is a link ours: it carries the alias, or it was born with the MAC address that stands for the
  * alias and we died before we wrote it. */

@@ -161,10 +161,10 @@ int net_detach(const struct net_iface *ifaces, size_t n, struct err *err);
  * Needs: none of its processes lives; those of `others` may.
  * Sockets are destroyed by INET_DIAG (SOCK_DESTROY, where the kernel has it), foreign addresses and
  * routes removed, then net_attach's state is true again. What may be the others' stays: all sockets
- * but those in TIME_WAIT, and where one of them may configure it, all addresses and routes.
+ * but those in TIME_WAIT, and where one of them may configure it, all addresses and routes. What was
+ * leased, or what the kernel made of a router's word, is not foreign.
  */
-int net_clear(int netns_fd, const struct net_iface *ifaces, size_t n, enum net_others others,
-	struct err *err);
+int net_clear(int netns_fd, const struct net_spec *net, enum net_others others, struct err *err);
 
 /*
  * net_devices_take - links of the host are moved into the container's namespace; idempotent
@@ -210,10 +210,6 @@ int net_usage(const char *pin, struct net_usage *ret, struct err *err);
 
 /* A link as it is, for those who ask. */
 enum { NET_VIEW_ADDRS = 16, NET_VIEW_ROUTES = 16 };
-struct net_route {
-	struct net_addr to;  /* prefix 0: the default route */
-	struct net_addr via; /* family 0: to the link itself */
-};
 struct net_view {
 	bool found, up;
 	uint32_t mtu;

@@ -13,6 +13,11 @@ struct net_addr {
 	uint8_t bytes[16];
 };
 
+struct net_route {
+	struct net_addr to;  /* prefix 0: the default route */
+	struct net_addr via; /* family 0: to the link itself */
+};
+
 /* Addresses from the first to the last one; family 0: no range. */
 struct net_range {
 	struct net_addr first, last;
@@ -64,6 +69,7 @@ struct net_iface {
 	const struct net_addr *addrs;
 	size_t naddrs;
 	bool default_route; /* of each family, by the first gateway, unless the network is internal */
+	bool leased;        /* its IPv4 address is somebody else's to set: a DHCP client's */
 	uint8_t mac[6];     /* all zero: the kernel's choice; net_mac() gives a stable one */
 };
 
@@ -72,6 +78,7 @@ struct net_device {
 	const char *name;   /* on the host: "eth1" */
 	const char *ifname; /* inside */
 	const char *alias;  /* meanwhile: "berth:INSTANCE:UNIT:device:NAME" */
+	bool leased;        /* a DHCP client sets its address */
 };
 
 /* A link of the host that berth itself sets up; also one of a container whose addresses somebody
@@ -82,9 +89,12 @@ struct net_uplink {
 	const struct net_addr *addrs;
 	size_t naddrs;
 	struct net_addr gateway4, gateway6; /* family 0: no default route */
-	uint32_t metric;                    /* of the default routes: the lower one is taken */
-	uint32_t mtu;                       /* 0: as it is */
-	uint32_t lifetime;                  /* of the addresses, in seconds; 0: they stay */
+	const struct net_route *routes; /* beside those: what else is reached, and through whom */
+	size_t nroutes;
+	uint32_t metric;   /* of the routes: the lower one is taken */
+	uint32_t mtu;      /* 0: as it is */
+	uint32_t lifetime; /* of the addresses, in seconds; 0: they stay */
+	bool leased;       /* by a DHCP server: the routes say so */
 };
 
 /* A published port: what arrives at host_addr:host_port goes to addr:port. */

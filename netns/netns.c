@@ -114,7 +114,7 @@ static int netns_furnish(struct err *err)
 	if (r < 0)
 		return r;
 	/* Addresses are leased: nobody need be asked whether they are free, and no neighbour may
-	 * change the routes by a router advertisement. Without IPv6 there is nothing to do. */
+	 * change the routes by a router advertisement (but see attach_listen). Without IPv6 there is nothing to do. */
 	(void)netns_sysctl("0", NULL, "ipv6/conf/default/accept_dad");
 	(void)netns_sysctl("0", NULL, "ipv6/conf/default/accept_ra");
 	/* A link that comes up tells its neighbours where its addresses are now. */

@@ -54,23 +54,51 @@ static bool is_onlink(const struct net_uplink *uplink, const struct net_addr *ga
 	return !local6;
 }
 
-static void remove_route(struct rtnl *nl, int ifindex, const struct net_uplink *old,
-	const struct net_addr *gateway, const struct net_addr *kept, uint32_t metric)
+/* The routes of one setting, in one row: default ones of both families, then the others. False: there
+ * are no more. */
+static bool route_of(const struct net_uplink *uplink, size_t n, struct net_route *ret)
 {
-	if (gateway->family && (!net_addr_equal(gateway, kept) || old->metric != metric))
-		route_metric_delete(nl, ifindex, gateway, old->metric);
+	const struct net_addr *const gateways[] = { &uplink->gateway4, &uplink->gateway6 };
+
+	if (n >= 2 + uplink->nroutes)
+		return false;
+	if (n >= 2)
+		*ret = uplink->routes[n - 2];
+	else
+		*ret = (struct net_route){ { .family = gateways[n]->family }, *gateways[n] };
+	return true;
+}
+
+static bool has_route(const struct net_uplink *uplink, const struct net_route *route)
+{
+	struct net_route one;
+
+	for (size_t i = 0; route_of(uplink, i, &one); i++)
+		if (net_addr_equal(&one.to, &route->to) && net_addr_equal(&one.via, &route->via))
+			return true;
+	return false;
 }
 
 /* Routes first: those of an address go with it. */
 static int leave_old(struct rtnl *nl, int ifindex, const struct net_uplink *old,
 	const struct net_uplink *now, struct err *err)
 {
-	remove_route(nl, ifindex, old, &old->gateway4, &now->gateway4, now->metric);
-	remove_route(nl, ifindex, old, &old->gateway6, &now->gateway6, now->metric);
-	for (size_t i = 0; i < old->naddrs; i++)
-		if (!has_addr(now, &old->addrs[i]))
+	bool same = old->metric == now->metric && old->leased == now->leased;
+	struct net_route route;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && route_of(old, i, &route); i++) {
+		if (!route.to.family || (same && has_route(now, &route)))
+			continue;
+		route_metric_delete(nl, ifindex, &route, old->metric, old->leased);
+		r = rtnl_commit(nl, err);
+	}
+	for (size_t i = 0; r == 0 && i < old->naddrs; i++)
+		if (!has_addr(now, &old->addrs[i])) {
 			addr_delete(nl, ifindex, &old->addrs[i]);
-	return rtnl_commit(nl, err);
+			r = rtnl_commit(nl, err);
+		}
+	return r;
 }
 
 static int set_link(struct rtnl *nl, const struct link_info *link, const struct net_uplink *now,
@@ -84,28 +112,27 @@ static int set_link(struct rtnl *nl, const struct link_info *link, const struct 
 	return rtnl_commit(nl, err);
 }
 
-/* The kernel leaves a route alone that is what was asked for. */
-static void put_route(
-	struct rtnl *nl, int ifindex, const struct net_uplink *now, const struct net_addr *gateway)
-{
-	if (gateway->family)
-		route_metric(nl, ifindex, gateway, now->metric, is_onlink(now, gateway));
-}
-
 static int take_new(struct rtnl *nl, int ifindex, const struct net_uplink *now, struct err *err)
 {
 	struct addr_list have = { 0 };
+	struct net_route route;
 	int r = addrs_list(nl, ifindex, &have, err);
 
 	for (size_t i = 0; r == 0 && i < now->naddrs; i++)
 		if (now->lifetime || !addr_list_has(&have, ifindex, &now->addrs[i]))
 			addr_lease(nl, ifindex, &now->addrs[i], now->lifetime);
 	addr_list_done(&have);
-	if (r < 0)
-		return r;
-	put_route(nl, ifindex, now, &now->gateway4);
-	put_route(nl, ifindex, now, &now->gateway6);
-	return rtnl_commit(nl, err);
+	if (r == 0)
+		r = rtnl_commit(nl, err);
+	/* The kernel leaves a route alone that is what was asked for. */
+	for (size_t i = 0; r == 0 && route_of(now, i, &route); i++) {
+		if (!route.to.family)
+			continue;
+		route_metric(nl, ifindex, &route, now->metric, now->leased,
+			route.via.family && is_onlink(now, &route.via));
+		r = rtnl_commit(nl, err);
+	}
+	return r;
 }
 
 int net_uplink_apply(int netns_fd, const struct net_uplink *old, const struct net_uplink *now,

@@ -16,7 +16,7 @@ int network_members(const struct network_command *c, const struct net_bridge *ne
 	int r = 0;
 
 	for (size_t i = 0; i < c->set.nunits; i++) {
-		struct network_member member = { .unit = &c->set.units[i] };
+		struct network_member member = { .unit = &c->set.units[i], .run_dir = run_dir };
 		const struct container_spec *spec = member.unit->spec;
 
 		for (size_t k = 0; r == 0 && spec && k < spec->net.nifaces; k++) {

@@ -16,6 +16,7 @@ struct network_command {
 struct network_member {
 	const struct unit *unit;
 	const struct net_iface *iface;
+	const char *run_dir;
 	char pin[512];
 };
 

@@ -10,6 +10,7 @@
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/network.h"
 #include "supervisor/cmd/show.h"
+#include "supervisor/core/control_json.h"
 
 static json_t *address_json(const struct net_addr *addr, bool with_prefix)
 {
@@ -68,6 +69,17 @@ static json_t *ports_json(const struct net_spec *net)
 	return ports;
 }
 
+static json_t *lease_json(const struct network_member *member)
+{
+	const struct container_spec *spec = member->unit->spec;
+
+	for (size_t i = 0; i < spec->nleases; i++)
+		if (spec->leases[i].own &&
+			strcmp(spec->leases[i].ifname, member->iface->ifname) == 0)
+			return control_lease_json(member->run_dir, &spec->leases[i]);
+	return json_object();
+}
+
 static int member_json(const struct network_member *member, void *data, struct err *err)
 {
 	const struct net_iface *iface = member->iface;
@@ -81,6 +93,8 @@ static int member_json(const struct network_member *member, void *data, struct e
 	struct net_view view;
 
 	(void)json_array_append_new(data, o);
+	if (iface->leased)
+		(void)json_object_set_new(o, "lease", lease_json(member));
 	if (iface->bridge->driver == NET_BRIDGE) {
 		if (net_look(-1, iface->host_ifname, &view, err) < 0)
 			return -err->code;
@@ -245,8 +259,18 @@ static void print_member(const json_t *member)
 	const json_t *inner = json_object_get(member, "link");
 	const json_t *outer = json_object_get(member, "host_link");
 	const json_t *ports = json_object_get(member, "ports");
+	const json_t *lease = json_object_get(member, "lease");
 
 	printf("  member %s%s\n", show_text(member, "unit"), inner ? "" : ": is not up");
+	if (*show_text(lease, "address"))
+		printf("    address %s, leased by %s%s%s\n", show_text(lease, "address"),
+			*show_text(lease, "from") ? show_text(lease, "from") : "a DHCP server",
+			*show_text(lease, "until") ? ", for another " : "",
+			*show_text(lease, "until") ? show_until(show_text(lease, "until")).text
+						   : "");
+	else if (lease)
+		printf("    no address: no DHCP server has leased one (berth why %s)\n",
+			show_text(lease, "client"));
 	for (size_t i = 0; i < json_array_size(ports); i++)
 		printf("    publishes %s (%s)\n", json_string_value(json_array_get(ports, i)),
 			show_text(member, "publish_mode"));

@@ -178,6 +178,27 @@ static void why_external(const json_t *unit)
 		show_text(unit, "name"), show_text(unit, "sub"), show_text(unit, "restart_policy"));
 }
 
+static void say_leases(const json_t *unit)
+{
+	const json_t *leases = json_object_get(unit, "leases");
+
+	for (size_t i = 0; i < json_array_size(leases); i++) {
+		const json_t *lease = json_array_get(leases, i);
+
+		if (has(lease, "address"))
+			printf("Its address on %s, %s, is leased by %s%s%s.\n",
+				show_text(lease, "interface"), show_text(lease, "address"),
+				has(lease, "from") ? show_text(lease, "from") : "a DHCP server",
+				has(lease, "until") ? ", for another " : "",
+				has(lease, "until") ? show_until(show_text(lease, "until")).text
+						    : "");
+		else
+			printf("It has no address on %s: no DHCP server has leased one ('berth "
+			       "why %s').\n",
+				show_text(lease, "interface"), show_text(lease, "client"));
+	}
+}
+
 static const struct {
 	const char *state;
 	void (*say)(const json_t *unit);
@@ -222,6 +243,7 @@ int cmd_why(int argc, char **argv)
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 		if (strcmp(states[i].state, show_text(unit, "state")) == 0)
 			states[i].say(unit);
+	say_leases(unit);
 	if (has(unit, "dropped"))
 		printf("On this machine: %s.\n", show_text(unit, "dropped"));
 	if (offline)

@@ -10,6 +10,8 @@
 #include "supervisor/base/signals.h"
 #include "supervisor/base/str.h"
 #include "supervisor/core/json_put.h"
+#include "supervisor/core/service.h"
+#include "supervisor/runtime/uplink.h"
 
 static json_t *list_json(const struct strv *list)
 {
@@ -33,16 +35,59 @@ static json_t *labels_json(const struct strv *labels)
 	return o;
 }
 
-static json_t *addresses_json(const struct net_spec *net)
+static const struct uplink_set *lease_of(const char *run_dir, const char *client)
 {
+	const struct uplink_owner owner = uplink_of_client(run_dir, client);
+
+	return uplink_lease(&owner);
+}
+
+json_t *control_lease_json(const char *run_dir, const struct lease_spec *lease)
+{
+	const struct uplink_set *set = lease_of(run_dir, lease->client);
+	const struct net_addr addr = uplink_address(set);
+	uint64_t now = clock_monotonic();
+	json_t *o = json_object();
+
+	json_put_text(o, "interface", lease->ifname);
+	json_put_text(o, "client", lease->client);
+	if (!addr.family)
+		return o;
+	json_put_text(o, "address", net_addr_print(&addr, true).text);
+	json_put_text(o, "from", set->from);
+	if (set->until * NSEC_PER_SEC > now)
+		json_put_time(o, "until", clock_realtime() + set->until * NSEC_PER_SEC - now);
+	return o;
+}
+
+/* Those that berth gave, and those that DHCP servers have leased. */
+static void add_addresses(json_t *o, const struct container_spec *spec, const char *run_dir)
+{
+	const struct net_spec *net = &spec->net;
 	json_t *array = json_array();
+	json_t *leases = json_array();
 
 	for (size_t i = 0; i < net->nifaces; i++) {
 		for (size_t k = 0; k < net->ifaces[i].naddrs; k++)
 			(void)json_array_append_new(array,
 				json_string(net_addr_print(&net->ifaces[i].addrs[k], false).text));
 	}
-	return array;
+	for (size_t i = 0; i < spec->nleases; i++) {
+		const struct net_addr addr =
+			uplink_address(lease_of(run_dir, spec->leases[i].client));
+
+		if (!spec->leases[i].own)
+			continue;
+		if (addr.family)
+			(void)json_array_append_new(
+				array, json_string(net_addr_print(&addr, false).text));
+		(void)json_array_append_new(leases, control_lease_json(run_dir, &spec->leases[i]));
+	}
+	(void)json_object_set_new(o, "addresses", array);
+	if (json_array_size(leases))
+		(void)json_object_set_new(o, "leases", leases);
+	else
+		json_decref(leases);
 }
 
 static json_t *ports_json(const struct net_spec *net)
@@ -235,7 +280,7 @@ json_t *control_unit_json(const struct service *service, bool full)
 		json_put_text(o, "image",
 			unit->spec->root.image ? unit->spec->root.image : unit->spec->root.path);
 		json_put_text(o, "bundle", unit->spec->program.bundle);
-		(void)json_object_set_new(o, "addresses", addresses_json(&unit->spec->net));
+		add_addresses(o, unit->spec, service->sv->env.run_dir);
 		(void)json_object_set_new(o, "ports", ports_json(&unit->spec->net));
 		json_put_text(o, "publish_mode", net_publish_mode(&unit->spec->net));
 		(void)json_object_set_new(o, "labels", labels_json(&unit->spec->labels));

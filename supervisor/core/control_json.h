@@ -10,5 +10,7 @@
 /* The type Unit of org.berth.Supervisor; with `full` also what it runs, mounts and may. NULL: no
  * memory. */
 json_t *control_unit_json(const struct service *service, bool full);
+/* One address that a DHCP server leases; without one: the interface alone. Blocks: on RUN_DIR. */
+json_t *control_lease_json(const char *run_dir, const struct lease_spec *lease);
 
 #endif

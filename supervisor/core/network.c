@@ -18,11 +18,14 @@
 #include "supervisor/runtime/resolv.h"
 #include "supervisor/runtime/volume.h"
 
-/* A proxy must not call an address that is not its container's yet. */
+/* A proxy must not call an address that is not its container's yet; who asks for one makes that one's
+ * network. */
 static const struct net_spec *net_of(const struct service *s)
 {
 	const struct container_spec *spec = s->unit->spec;
 
+	if (spec->asks_for)
+		return &spec->asks_for->net;
 	return spec->proxy ? spec->proxy->net : &spec->net;
 }
 
@@ -276,8 +279,13 @@ static bool is_declared(const char *ifname, const char *alias, void *data)
 
 static bool shares(const struct container_spec *spec, const struct service *owner)
 {
-	return spec->net.mode == NET_CONTAINER &&
-	       strcmp(spec->net.container, owner->unit->spec->name) == 0;
+	const struct container_spec *of = owner->unit->spec;
+
+	/* Who asks for an address is in the container's, and in nobody's way. */
+	if (of->asks_for)
+		of = of->asks_for;
+	return !spec->native && spec->net.mode == NET_CONTAINER &&
+	       strcmp(spec->net.container, of->name) == 0;
 }
 
 enum net_others network_others(const struct service *s)
@@ -356,8 +364,10 @@ static void reattach(const struct service *s)
 		log_info(
 			"%s: %s has lost %s: it is attached again", s->unit->stem, ifname, lost[r]);
 		r = net_attach(fd, net->ifaces, net->nifaces, &err);
-		if (r >= 0)
+		if (r >= 0) {
 			(void)net_announce(fd, net->ifaces, net->nifaces, NULL);
+			clients_renew(s);
+		}
 	}
 	if (r < 0)
 		log_error("%s: cannot be attached again: %s", s->unit->stem, err.text);
@@ -432,14 +442,18 @@ void network_names(const struct supervisor *sv)
 
 		if (!machine_alive(&s->m))
 			continue;
-		text_refresh(s, "/etc/hosts", spec->hosts_name, spec->hosts);
+		if (spec->hosts && spec->hosts_name) {
+			own_mem char *text = hosts_text(sv->env.run_dir, spec);
+
+			text_refresh(s, "/etc/hosts", spec->hosts_name, text);
+		}
 		if (spec->resolv_conf && spec->resolv_name) {
 			own_mem char *text = resolv_text(sv->env.run_dir, spec);
 
 			text_refresh(s, "/etc/resolv.conf", spec->resolv_name, text);
 		}
 		/* A name server reads them again; also when a supervisor before us died before this. */
-		if (spec->secluded)
+		if (spec->secluded && !spec->asks_for)
 			(void)sv->sys->pidfd_signal(s->w.c.pidfd, SIGHUP);
 	}
 }

@@ -28,8 +28,6 @@ static void on_line(struct service *s, const char *line)
 				*c = ' ';
 		service_text(&s->status_text, text);
 		service_changed(s);
-		if (s->unit->spec->own_program)
-			uplinks_told(s->sv);
 	}
 	/* MAINPID= and WATCHDOG= are not ours to believe. */
 }

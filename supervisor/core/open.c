@@ -415,7 +415,7 @@ static struct supervisor *supervisor_new(const struct supervisor_options *option
 	sv->tree.fd = -1;
 	sv->env.workers_fd = -1;
 	sv->shutdown_timer = (struct loop_timer){ .fn = supervisor_on_shutdown_timer, .data = sv };
-	sv->links_fd = -1;
+	sv->links_fd = sv->records_fd = -1;
 	sv->slot_timer = (struct loop_timer){ .fn = supervisor_on_slot_timer, .data = sv };
 	sv->slots = processors > SLOTS_MIN ? (size_t)processors : SLOTS_MIN;
 	return sv;
@@ -454,6 +454,7 @@ static int open_all(struct supervisor *sv, struct err *err)
 	if (sv->options.foreground)
 		return 0;
 	wanted_load(sv);
+	records_begin(sv);
 	/* Before our own networks: whose subnet is one of the host's is refused. */
 	uplinks_begin(sv);
 	network_prune(sv);
@@ -516,6 +517,7 @@ void supervisor_close(struct supervisor *sv)
 	if (sv->loop) {
 		netwatch_end(sv);
 		linkwatch_end(sv);
+		records_end(sv);
 	}
 	uplinks_end(sv);
 	execs_done(sv);

@@ -198,7 +198,9 @@ static void describe_exit(struct service *s)
 	const struct filesystem_spec *filesystem = s->unit->spec->filesystem;
 	uint64_t limit = s->unit->spec->limits.memory_max.value;
 
-	if (last->oom)
+	if (s->unit->spec->asks_for && s->status_text)
+		service_fail(s, "%s", s->status_text);
+	else if (last->oom)
 		service_fail(s,
 			"out of memory: the kernel killed it (MemoryMax %llu KiB, peak %llu KiB)",
 			(unsigned long long)limit / 1024,
@@ -402,6 +404,7 @@ static int launch(struct service *s, struct err *err)
 		.err = -1,
 		.hold = s->m.hold,
 		.others = network_others(s),
+		.in_use = clients_in_use(s),
 	};
 	struct cgroup_dropped dropped = { 0 };
 	own_fd out = -1;
@@ -413,6 +416,8 @@ static int launch(struct service *s, struct err *err)
 		return r == -ENOENT ? -EAGAIN : r;
 	if (network_failure(s))
 		return err_set(err, EAGAIN, "%s", network_failure(s));
+	if (clients_failure(s))
+		return err_set(err, EAGAIN, "it has no address: %s", clients_failure(s));
 	if (s->unit->spec->notify_socket) {
 		r = notify_open(s, notify_path, sizeof notify_path, err);
 		run.notify_socket = notify_path;
@@ -613,6 +618,7 @@ static void entered(struct service *s, enum service_state old)
 	if (s->m.state == SERVICE_INACTIVE || s->m.state == SERVICE_DONE ||
 		s->m.state == SERVICE_FAILED)
 		network_release(s);
+	clients_follow(s, old);
 }
 
 void service_dispatch(struct service *s, enum machine_event event)

@@ -124,6 +124,10 @@ struct supervisor {
 	enum network_state network;
 	int links_fd; /* of linkwatch.c; -1: closed */
 	loop_id links_id;
+	/* Of dhcp.c: the watch over records, its descriptor of RUN_DIR, and how far the telling is. */
+	int records_fd, records_top;
+	loop_id records_id;
+	int names;
 	struct uplink_work *uplinks; /* of uplink.c, one for each of the set; NULL: none */
 	struct job *jobs;
 	struct exec *execs;
@@ -281,9 +285,23 @@ void linkwatch_end(struct supervisor *sv);
  * are when we end: the host goes on being reached. */
 void uplinks_begin(struct supervisor *sv);
 void uplinks_event(struct supervisor *sv, enum link_event event, const char *ifname);
-/* The client of an uplink has said something. */
-void uplinks_told(struct supervisor *sv);
 void uplinks_end(struct supervisor *sv);
+/* dhcp.c: does the container run that s, which asks for its address, is for; and must that one still give
+ * its devices back? */
+bool clients_in_use(const struct service *s);
+bool clients_wait(const struct service *s);
+/* Its links are other ones: who asks for its addresses ends, and begins anew. From a process beside the
+ * loop. */
+void clients_renew(const struct service *s);
+/* Why an address that it needs is not there; NULL: they are. */
+const char *clients_failure(const struct service *s);
+/* The state of s was `old`: what asks for its addresses ends with it, and begins anew where each run has
+ * a new namespace; and who waits for one that there is not fails with those words, to try again by its
+ * own delays. */
+void clients_follow(struct service *s, enum service_state old);
+/* What is leased is seen, and those that run are told (network_names), also of what others of us began. */
+void records_begin(struct supervisor *sv);
+void records_end(struct supervisor *sv);
 /* After the last stop: nothing of ours is left. Blocks. */
 void network_remove(struct supervisor *sv);
 

@@ -206,7 +206,7 @@ static void look_at_start(struct service *s)
 	s->blocked_by = BLOCKED_BY_NETWORK;
 	if (network_await(s))
 		return;
-	if (s->releasing || !slot_take(s))
+	if (s->releasing || clients_wait(s) || !slot_take(s))
 		return;
 	service_dispatch(s, EVENT_DEPS_MET);
 }

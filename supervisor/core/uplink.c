@@ -45,7 +45,8 @@ static int set_up(const struct supervisor *sv, const struct uplink *uplink, stru
 {
 	const struct uplink_set set = { .link = uplink->link, .dns = uplink->dns };
 	char name[16];
-	int r = uplink_put(sv->env.run_dir, owner_of(uplink), &set, name, err);
+	const struct uplink_owner owner = uplink_of_host(sv->env.run_dir, owner_of(uplink));
+	int r = uplink_put(&owner, &set, name, err);
 
 	if (r == 0)
 		return err_set(err, ENODEV, "uplink %s: there is no such link", owner_of(uplink));
@@ -143,22 +144,6 @@ void uplinks_event(struct supervisor *sv, enum link_event event, const char *ifn
 		else if (*w->uplink->link.name)
 			link_went(w);
 	}
-}
-
-static int names(const void *data, struct err *err)
-{
-	(void)err;
-	network_names(data);
-	return 0;
-}
-
-/* A lease may have brought other name servers. */
-void uplinks_told(struct supervisor *sv)
-{
-	struct err err = { 0 };
-
-	if (job_start(sv, "tell the containers of the name servers", names, NULL, sv, &err) < 0)
-		log_warning("%s", err.text);
 }
 
 /* Process 1 of a box that has none shows its programs ours. What is there is somebody's. */

@@ -33,6 +33,7 @@
 #include "supervisor/base/sealed.h"
 #include "supervisor/runtime/resolv.h"
 #include "supervisor/runtime/seclude.h"
+#include "supervisor/runtime/uplink.h"
 #include "supervisor/runtime/volume.h"
 
 /* A read-only container still needs its mount points made: in an upper layer this small. */
@@ -102,7 +103,11 @@ static int write_config(const struct container_spec *spec, struct err *err)
  * places for it are mounted noexec. */
 static int open_program(struct plan *plan, struct err *err)
 {
-	return plan->spec->program.bundle ? sealed_copy(plan->lower, &plan->program_fd, err) : 0;
+	const struct container_spec *spec = plan->spec;
+
+	return spec->program.bundle && !spec->own_program
+		       ? sealed_copy(plan->lower, &plan->program_fd, err)
+		       : 0;
 }
 
 /* Capabilities follow from the user, so this comes after users_resolve. */
@@ -163,12 +168,13 @@ static int make_argv(struct plan *plan, struct err *err)
 static void prepend_path(const struct plan *plan, size_t n)
 {
 	static char path[8192];
-	const char *slash = strrchr(plan->lower, '/');
+	const char *file = plan->spec->asks_for ? SECLUDE_CLIENT : plan->lower;
+	const char *slash = strrchr(file, '/');
 
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(plan->environ[i], "PATH=", 5) == 0) {
-			(void)snprintf(path, sizeof path, "PATH=%.*s:%s",
-				(int)(slash - plan->lower), plan->lower, plan->environ[i] + 5);
+			(void)snprintf(path, sizeof path, "PATH=%.*s:%s", (int)(slash - file), file,
+				plan->environ[i] + 5);
 			plan->environ[i] = path;
 		}
 }
@@ -197,7 +203,9 @@ static int make_environment(struct plan *plan, struct err *err)
 	if (!env_has(env, "TERM") && (plan->process->tty || plan->process->tty_path))
 		plan->environ[n++] = plan->process->tty ? "TERM=xterm" : "TERM=linux";
 	(void)snprintf(socket, sizeof socket, "NOTIFY_SOCKET=%s",
-		plan->spec->native && notify ? notify : PLAN_NOTIFY_PATH);
+		plan->spec->secluded           ? SECLUDE_NOTIFY
+		: plan->spec->native && notify ? notify
+					       : PLAN_NOTIFY_PATH);
 	if (notify)
 		plan->environ[n++] = socket;
 	return 0;
@@ -324,7 +332,7 @@ int step_join_network(struct plan *plan, struct err *err)
 		int r = net_devices_back(fd, NULL, 0, err);
 
 		if (r == 0)
-			r = net_clear(fd, net->ifaces, net->nifaces, plan->others, err);
+			r = net_clear(fd, net, plan->others, err);
 		if (r < 0)
 			return r;
 	}
@@ -508,13 +516,34 @@ static int add_timezone(struct plan *plan, struct err *err)
 	return add_bind(plan, path, "/etc/localtime", false, MOUNT_ATTR_RDONLY, MS_PRIVATE, err);
 }
 
+/* The directory of its record is the client's own, and nobody else's. */
+static int add_lease(struct plan *plan, struct err *err)
+{
+	const struct container_spec *spec = plan->spec;
+	const struct uplink_owner owner = uplink_of_client(plan->env->run_dir, spec->name);
+	int r = path_mkdirs(owner.dir, 0700);
+
+	if (r < 0 || chown(owner.dir, plan->ids.uid, plan->ids.gid) < 0)
+		return err_sys(err, r < 0 ? -r : errno, "make the directory %s", owner.dir);
+	r = add_bind(plan, owner.dir, SECLUDE_LEASE, false, NOTHING_RUNS, MS_PRIVATE, err);
+	if (r >= 0 && spec->program.bundle)
+		r = add_bind(plan, plan->lower, SECLUDE_CLIENT, false, 0, MS_PRIVATE, err);
+	return r;
+}
+
 static int add_secluded(struct plan *plan, struct err *err)
 {
 	const struct container_spec *spec = plan->spec;
-	int r = add_text(plan, spec->hosts_name, spec->hosts, SECLUDE_HOSTS, err);
+	own_mem char *servers = spec->resolv_conf ? resolv_text(plan->env->run_dir, spec) : NULL;
+	int r = spec->asks_for ? add_lease(plan, err) : 0;
 
-	return r < 0 ? r
-		     : add_text(plan, spec->resolv_name, spec->resolv_conf, SECLUDE_RESOLV, err);
+	if (r >= 0)
+		r = add_text(plan, spec->hosts_name, spec->hosts, SECLUDE_HOSTS, err);
+	if (r >= 0)
+		r = add_text(plan, spec->resolv_name, servers, SECLUDE_RESOLV, err);
+	if (r >= 0 && plan->notify_socket)
+		r = add_bind(plan, plan->notify_socket, SECLUDE_NOTIFY, false, 0, MS_PRIVATE, err);
+	return r;
 }
 
 /* Sources are opened where host paths mean what the configuration says; targets wait for the child. */
@@ -523,6 +552,7 @@ int step_volumes(struct plan *plan, struct err *err)
 	const char *notify = plan->notify_socket;
 	const struct container_spec *spec = plan->spec;
 	own_mem char *resolv = spec->resolv_conf ? resolv_text(plan->env->run_dir, spec) : NULL;
+	own_mem char *hosts = spec->hosts ? hosts_text(plan->env->run_dir, spec) : NULL;
 	char hostname[80];
 	int r = 0;
 
@@ -537,7 +567,7 @@ int step_volumes(struct plan *plan, struct err *err)
 	if (r >= 0 && spec->hostname)
 		r = add_text(plan, NULL, hostname, "/etc/hostname", err);
 	if (r >= 0)
-		r = add_text(plan, spec->hosts_name, spec->hosts, "/etc/hosts", err);
+		r = add_text(plan, spec->hosts_name, hosts, "/etc/hosts", err);
 	if (r >= 0)
 		r = add_text(plan, spec->resolv_name, resolv, "/etc/resolv.conf", err);
 	if (r >= 0)

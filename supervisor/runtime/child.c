@@ -479,6 +479,10 @@ static int step_exec(struct plan *plan, struct err *err)
 
 	(void)syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */);
 	listen_keep(plan->listeners);
+	if (plan->spec->secluded && plan->spec->own_program) {
+		(void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, env, AT_EMPTY_PATH);
+		return spawn_exec_error(seal_program_path(), errno, err);
+	}
 	if (plan->spec->own_program) {
 		(void)execve(seal_program_path(), plan->argv, env);
 		return spawn_exec_error(seal_program_path(), errno, err);

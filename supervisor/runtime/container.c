@@ -139,7 +139,7 @@ struct container_pending {
 	const struct container_spec *spec;
 	int theirs; /* the container's end of the report */
 	int in, out, err;
-	bool hold;
+	bool hold, in_use;
 	enum net_others others;
 	char notify[256];
 };
@@ -178,7 +178,8 @@ static struct container_pending *pending_new(const struct container_env *env,
 		.out = dup_or_none(run->out),
 		.err = dup_or_none(run->err),
 		.hold = run->hold || !run->spec->process.argv.n,
-		.others = run->others };
+		.others = run->others,
+		.in_use = run->in_use };
 	if (run->notify_socket)
 		(void)snprintf(pending->notify, sizeof pending->notify, "%s", run->notify_socket);
 	return pending;
@@ -195,6 +196,7 @@ static struct plan pending_plan(const struct container *container)
 	plan.stage = container->shared_stage;
 	plan.hold = pending->hold;
 	plan.others = pending->others;
+	plan.in_use = pending->in_use;
 	plan.notify_socket = pending->notify[0] ? pending->notify : NULL;
 	return plan;
 }
@@ -294,8 +296,9 @@ int container_start(const struct container_env *env, const struct container_run 
 		r = container.pending ? 0 : -ENOMEM;
 	}
 	if (r >= 0)
-		r = helpers_prepare_needed(env, run->spec) ? start_preparer(&container, err)
-							   : start_child(&container, NULL, err);
+		r = helpers_prepare_needed(env, run->spec, run->in_use)
+			    ? start_preparer(&container, err)
+			    : start_child(&container, NULL, err);
 	if (r < 0) {
 		container_done(&container);
 		leaf_path(run, path);

@@ -45,7 +45,9 @@ struct container_run {
 	int in, out, err; /* the payload's 0, 1, 2; -1: /dev/null */
 	const char *notify_socket; /* host path of a bound AF_UNIX socket, or NULL */
 	bool hold; /* run the pause process instead of spec->process.argv (HoldOpen=) */
-	enum net_others others; /* in its network namespace, where it has one of its own */
+	/* In the network namespace that it has of its own, or that it asks for an address in. */
+	enum net_others others;
+	bool in_use; /* spec->asks_for: that container runs, so its network is left as it is */
 };
 
 /* Steps of a start, for messages: see container_stage_name. Order is the order of happening. */

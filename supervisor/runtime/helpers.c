@@ -54,12 +54,26 @@ bool helpers_is_net_admin(const struct container_spec *spec)
 	return (spec->process.caps_root | spec->process.caps_other) & CAPABILITY_BIT(CAP_NET_ADMIN);
 }
 
+/* Its addresses are asked for in its namespace, before it begins. */
+static bool is_leased(const struct net_spec *net)
+{
+	for (size_t i = 0; i < net->nifaces; i++)
+		if (net->ifaces[i].leased)
+			return true;
+	for (size_t i = 0; i < net->ndevices; i++)
+		if (net->devices[i].leased)
+			return true;
+	return false;
+}
+
 /* The namespace of the last run: what was lent to it comes home, and who could have left anything in
  * it gets a new one, unless others are in it, who would be left behind. */
-static int leave_old(const struct plan *plan, const char *pin, struct err *err)
+static int leave_old(const struct plan *plan, const struct container_spec *spec, const char *pin,
+	struct err *err)
 {
-	const struct container_spec *spec = plan->spec;
-	bool renewed = helpers_is_net_admin(spec) && plan->others == NET_ALONE;
+	bool asks = plan->spec->asks_for;
+	bool renewed = helpers_is_net_admin(spec) && plan->others == NET_ALONE &&
+		       asks == is_leased(&spec->net);
 	own_fd old = netns_open(pin, err);
 	int r = 0;
 
@@ -106,9 +120,13 @@ static void announce(const struct plan *plan)
 		(void)net_announce(fd, net->ifaces, net->nifaces, NULL);
 }
 
+/* Who asks for the address of a container is there before it and makes its network; a new namespace is
+ * his to make, too. */
 static int prepare_network(const struct plan *plan, struct err *err)
 {
-	const struct net_spec *net = &plan->spec->net;
+	const struct container_spec *spec =
+		plan->spec->asks_for ? plan->spec->asks_for : plan->spec;
+	const struct net_spec *net = &spec->net;
 	char pin[256];
 	own_fd fd = -1;
 	bool made;
@@ -119,15 +137,16 @@ static int prepare_network(const struct plan *plan, struct err *err)
 	r = check_rules(net, err);
 	if (r < 0)
 		return r;
-	plan_pin_path(plan->env, plan->spec->name, pin, sizeof pin);
-	r = leave_old(plan, pin, err);
+	plan_pin_path(plan->env, spec->name, pin, sizeof pin);
+	if (!plan->in_use)
+		r = leave_old(plan, spec, pin, err);
 	if (r < 0)
 		return r;
 	fd = netns_ensure(pin, &made, err);
 	if (fd < 0)
 		return fd;
-	r = made ? net_attach(fd, net->ifaces, net->nifaces, err)
-		 : net_clear(fd, net->ifaces, net->nifaces, plan->others, err);
+	r = made || plan->in_use ? net_attach(fd, net->ifaces, net->nifaces, err)
+				 : net_clear(fd, net, plan->others, err);
 	if (r == 0)
 		r = net_devices_take(fd, net->devices, net->ndevices, err);
 	if (r < 0 && made)
@@ -136,7 +155,8 @@ static int prepare_network(const struct plan *plan, struct err *err)
 }
 
 /* Asked by the loop: a look at a tmpfs, no more. */
-bool helpers_prepare_needed(const struct container_env *env, const struct container_spec *spec)
+bool helpers_prepare_needed(
+	const struct container_env *env, const struct container_spec *spec, bool in_use)
 {
 	char lower[4096];
 	struct statfs st;
@@ -146,11 +166,13 @@ bool helpers_prepare_needed(const struct container_env *env, const struct contai
 		return spec->program.bundle;
 	if (!spec->native && !plan_lower(env, spec, lower, sizeof lower))
 		return true;
+	if (spec->asks_for)
+		spec = spec->asks_for;
 	if (spec->net.mode != NET_PRIVATE)
 		return false;
 	plan_pin_path(env, spec->name, pin, sizeof pin);
-	return helpers_is_net_admin(spec) || spec->net.ndevices || statfs(pin, &st) < 0 ||
-	       st.f_type != NSFS_MAGIC;
+	return (!in_use && helpers_is_net_admin(spec)) || spec->net.ndevices ||
+	       statfs(pin, &st) < 0 || st.f_type != NSFS_MAGIC;
 }
 
 /* What the container stands on: its image's directory, or the program of a native service. */

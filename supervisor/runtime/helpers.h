@@ -4,8 +4,10 @@
 
 #include "supervisor/runtime/plan.h"
 
-/* Is there something to make in the host's namespaces before the container can be cloned? */
-bool helpers_prepare_needed(const struct container_env *env, const struct container_spec *spec);
+/* Is there something to make in the host's namespaces before the container can be cloned? in_use: as in
+ * struct container_run. */
+bool helpers_prepare_needed(
+	const struct container_env *env, const struct container_spec *spec, bool in_use);
 
 /* May it configure its own network? Then it may have left anything in it, and each start gets a new
  * one; and what is in it now is its own business. */

@@ -34,6 +34,7 @@ struct plan {
 	bool join;         /* exec: into a running container, whose pidfd is join_pidfd */
 	bool hold;
 	enum net_others others;
+	bool in_use;           /* its network is that of a container that runs */
 	bool must_join_cgroup; /* the kernel could not do it at birth */
 	volatile int32_t *stage;
 

@@ -1,4 +1,5 @@
-/* /etc/resolv.conf of a container: what its unit says, and what the host says at that moment. */
+/* /etc/resolv.conf and /etc/hosts of a container: what its unit says, and what the host and DHCP servers
+ * say at that moment. */
 #ifndef BERTH_RUNTIME_RESOLV_H
 #define BERTH_RUNTIME_RESOLV_H
 
@@ -8,9 +9,12 @@
  * resolv_text - the whole of it, to be freed; NULL: no memory
  *
  * The host's name servers are those of its /etc/resolv.conf; where it names none that a container can
- * reach, those of the uplinks, or those behind systemd-resolved.
+ * reach, those of the uplinks, or those behind systemd-resolved. Before all of these come those of the
+ * container's own leases. For a name server: whom it asks, as it wants to read that.
  * Blocks: on the disk.
  */
 char *resolv_text(const char *run_dir, const struct container_spec *spec);
+/* The names of spec->hosts, and of those whose addresses are leased. To be freed; NULL: no memory. */
+char *hosts_text(const char *run_dir, const struct container_spec *spec);
 
 #endif

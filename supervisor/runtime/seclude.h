@@ -8,6 +8,11 @@
 /* Where it finds spec->hosts and spec->resolv_conf. Nothing else is in its /run: no socket of the host. */
 #define SECLUDE_HOSTS  "/run/hosts"
 #define SECLUDE_RESOLV "/run/servers"
+/* A DHCP client's: the one directory in which it may write, its socket of sd_notify(3), and its program
+ * where that is packed. */
+#define SECLUDE_LEASE  "/run/lease"
+#define SECLUDE_NOTIFY "/run/notify"
+#define SECLUDE_CLIENT "/run/udhcpc"
 
 /* STAGE_ROOT: mounts of its own; the program is opened while every path to it can be walked. */
 int seclude_open(struct plan *plan, struct err *err);

@@ -157,7 +157,7 @@ static int clear(int fd, const struct net_iface *ifaces, size_t n, struct err *e
 {
 	const char *others = getenv("NET_OTHERS");
 
-	return net_clear(fd, ifaces, n,
+	return net_clear(fd, &(struct net_spec){ .ifaces = ifaces, .nifaces = n },
 		!others                        ? NET_ALONE
 		: strcmp(others, "admin") == 0 ? NET_OTHERS_ADMIN
 					       : NET_OTHERS,
@@ -356,7 +356,7 @@ static int bench_up(struct unit *unit, const char *pin, int run, uint64_t ns[STE
 		r = net_attach(fd, &unit->iface, 1, err);
 	at[STEP_CLEAR] = clock_monotonic();
 	if (r == 0)
-		r = net_clear(fd, &unit->iface, 1, NET_ALONE, err);
+		r = clear(fd, &unit->iface, 1, err);
 	at[STEP_DETACH] = clock_monotonic();
 	for (int i = 0; i < STEP_DETACH; i++)
 		ns[i][run] = at[i + 1] - at[i];

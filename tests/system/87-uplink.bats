@@ -3,16 +3,13 @@
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 load ../lib/network.bash
+load ../lib/dhcp.bash
 
 # A cable: up0 is the host's NIC, far0 the other end, in a namespace that stands for the network.
 prepare() {
-	unshare --net sleep infinity >/dev/null 2>&1 3>&- 4>&- &
-	FAR=$!
-	wait_until 5 other_netns
+	far_begin
 	cable
 }
-other_netns() { [ "$(readlink "/proc/$FAR/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-far() { nsenter -t "$FAR" -n "$@"; }
 cable() {
 	ip link add up0 type veth peer name far0 netns "/proc/$FAR/ns/net"
 	far ip link set far0 up
@@ -22,8 +19,7 @@ cable() {
 finish() {
 	stop_supervise
 	ip link del up0 2>/dev/null || true
-	kill "$FAR"
-	wait "$FAR" 2>/dev/null || true
+	far_end
 }
 uplink() { printf 'Uplink=%s\n' "$@" >>"$UNITS/berth.conf"; }
 addresses() { ip -j addr show up0 2>/dev/null | jq -e "[.[].addr_info[]? | select(.scope == \"global\") | \"\(.local)/\(.prefixlen)\"] | sort | $1" >/dev/null; }
@@ -91,21 +87,6 @@ says() { wait_until 10 grep -q -- "$1" "$BATS_TEST_TMPDIR/supervise.log"; }
 
 # ---- DHCP ----
 
-need_dhcp() {
-	command -v dnsmasq >/dev/null || skip "no dnsmasq here"
-	busybox --list | grep -qx udhcpc || skip "no udhcpc in busybox here"
-}
-# server: dnsmasq in the network, with a lease of two minutes, the least that it gives.
-server() {
-	nsenter -t "$FAR" -n dnsmasq --keep-in-foreground --conf-file=/dev/null --interface=far0 \
-		--except-interface=lo --bind-interfaces --dhcp-range=192.0.2.100,192.0.2.150,2m \
-		--dhcp-option=option:router,192.0.2.1 --dhcp-option=option:dns-server,192.0.2.53 \
-		--dhcp-option=option:domain-name,box.test --port=0 --dhcp-leasefile="$BATS_TEST_TMPDIR/leases" \
-		--user=root --pid-file= --dhcp-authoritative --no-ping --log-facility="$BATS_TEST_TMPDIR/dnsmasq.log" --log-dhcp \
-		>/dev/null 2>&1 3>&- 4>&- &
-	SERVER=$!
-}
-server_away() { kill "$SERVER" && { wait "$SERVER" || true; }; }
 leased() { addresses 'length == 1 and (.[0] | test("^192.0.2.1[0-4][0-9]/24$"))'; }
 sleeper() { # NAME LINE…
 	local name=$1
@@ -123,23 +104,31 @@ sleeper() { # NAME LINE…
 	: >"$BATS_TEST_TMPDIR/resolv.conf"
 	mount --bind "$BATS_TEST_TMPDIR/resolv.conf" /etc/resolv.conf
 	network site Subnet=10.75.0.0/24
+	network named Subnet=10.76.0.0/24 '[X-Berth]' NameServer=yes
 	on a site.network
+	on c named.network
 	start_supervise
 	wait_for ready a
 	run -0 berth exec a cat /etc/resolv.conf
 	[ -z "$output" ]
+	grep -qx 'server=/#/' "$RUNTIME"/etc/servers-*
 	wait_for running uplink-up0
 	in_state waiting net
-	server
+	server --dhcp-option=249,10.9.0.0/16,192.0.2.9,0.0.0.0/0,192.0.2.1
 	wait_for ready net 60
 	leased
 	wait_for ready uplink-up0
 	ip -4 route show default | grep -q 'via 192.0.2.1 dev up0 .*metric 100'
+	ip -4 route show 10.9.0.0/16 | grep -q 'via 192.0.2.9 dev up0 .*metric 100'
 	ip -4 -o addr show up0 | grep -qv forever # the kernel takes it away when nobody renews it
 	printf 'nameserver 192.0.2.53\nsearch box.test\n' | cmp - "$RUNTIME/resolv.conf"
 	run berth status uplink-up0
 	has 'on up0, leased by 192.0.2.1'
 	wait_until 5 sh -c "'$BERTH' --run-dir '$RUNTIME' exec a cat /etc/resolv.conf | grep -qx 'nameserver 192.0.2.53'"
+	# So does the name server of a network, and whom its containers ask stays the same.
+	wait_until 5 grep -qx 'server=192.0.2.53' "$RUNTIME"/etc/servers-*
+	run -0 berth exec c cat /etc/resolv.conf
+	has 'search dns.podman box.test'
 	address=$(ip -4 -o addr show up0 | awk '{ print $4 }')
 	# A death of berth ends neither the client nor the address.
 	client=$(pid_of uplink-up0)
@@ -174,6 +163,7 @@ sleeper() { # NAME LINE…
 	[ ! -s "$RUNTIME/resolv.conf" ]
 	run -0 berth exec a cat /etc/resolv.conf
 	[ -z "$output" ]
+	grep -qx 'server=/#/' "$RUNTIME"/etc/servers-*
 	server_away
 	stop_supervise
 	umount /etc/resolv.conf

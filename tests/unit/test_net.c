@@ -320,7 +320,9 @@ static void child_run(void)
 	fd = netns_ensure("/tmp/pin", &made, &err);
 	child_check(fd, &err, "ensure the pin");
 	child_check(net_attach(fd, ifaces, 2, &err), &err, "attach");
-	child_check(net_clear(fd, ifaces, 2, NET_ALONE, &err), &err, "clear");
+	child_check(net_clear(fd, &(struct net_spec){ .ifaces = ifaces, .nifaces = 2 }, NET_ALONE,
+			    &err),
+		&err, "clear");
 	child_check(net_ruleset_apply("i", &rules, NULL, &err), &err, "rules");
 	child_check(net_ruleset_remove("i", &err), &err, "no rules");
 	child_check(net_detach(ifaces, 1, &err), &err, "detach");

@@ -147,6 +147,22 @@ static const struct bad rows[] = {
 	  "remove one of them\n",
 		{ { "n.network", "[Network]\nIPAMDriver=none\n[X-Berth]\nNameServer=yes\n" },
 			{ ".bundles/dnsmasq/dnsmasq", "0 1 x\n" } } },
+	{ "@/a.network:2: IPAMDriver: dhcp: no DHCP server is on a bridge of berth's own: remove "
+	  "it, or write Driver=macvlan, or Options=mode=unmanaged for a bridge that is there\n"
+	  "@/b.network:5: IPAMDriver: dhcp: in this mode of ipvlan no DHCP server is heard: write "
+	  "Options=mode=l2, or Driver=macvlan\n"
+	  "@/c.network:5: IPAMDriver: dhcp: berth gives no addresses: remove this line, or that "
+	  "one\n",
+		{ { "a.network", "[Network]\nIPAMDriver=dhcp\n" },
+			{ "b.network", "[Network]\nDriver=ipvlan\nOptions=parent=eth0\n"
+				       "Options=mode=l3\nIPAMDriver=dhcp\n" },
+			{ "c.network", "[Network]\nDriver=macvlan\nOptions=parent=eth1\n"
+				       "IPAMDriver=dhcp\nSubnet=192.0.2.0/24\n" } } },
+	{ "@/web.container:4: IP: the addresses of network d are leased: have its DHCP server keep "
+	  "192.0.2.7 for the container's mac=, or remove this\n",
+		{ { "d.network", "[Network]\nDriver=macvlan\nOptions=parent=eth2\n"
+				 "IPAMDriver=dhcp\n" },
+			{ "web.container", WEB "Network=d.network:ip=192.0.2.7\n" } } },
 	{ "@/web.container:5: warning: DNS: then it does not ask its network's name server: write "
 	  "DNS= in the .network\n",
 		{ { "n.network", "[X-Berth]\nNameServer=yes\n[Network]\nDNS=10.1.1.1\n" },
@@ -211,7 +227,7 @@ static const struct bad rows[] = {
 	{ "@/m.network: Driver: macvlan needs the host's link that it sits on: write "
 	  "Options=parent=eth0\n"
 	  "@/m.network: Subnet: which addresses are there is known to you only: add it (and "
-	  "IPRange=), or write IPAMDriver=none\n"
+	  "IPRange=), or write IPAMDriver=dhcp, or none\n"
 	  "@/n.network: Options: mode=unmanaged uses a bridge that is there: name it with "
 	  "InterfaceName=\n",
 		{ { "m.network", "[Network]\nDriver=macvlan\n" },

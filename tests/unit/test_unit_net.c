@@ -99,7 +99,9 @@ static void test_name_server(void **state)
 	/* Nobody is behind an internal network. */
 	assert_string_equal(vault->spec->resolv_conf,
 		"server=/#/\nserver=//\nserver=/dns.podman/\nrev-server=fd00:8::/64\n");
-	HAS(web->spec->resolv_conf, "nameserver 10.9.0.77\nsearch dns.podman");
+	/* Its search line has what the host's has at that time. */
+	assert_string_equal(web->spec->resolv_conf, "nameserver 10.9.0.77\n");
+	assert_int_equal(web->spec->resolv_host, RESOLV_SEARCH);
 	HAS(find(&dir, "db")->spec->resolv_conf, "nameserver fd00:8::");
 	/* It is no member that anybody calls, and its containers do without it if they must. */
 	assert_null(strstr(web->spec->hosts, "10.9.0.77"));
@@ -362,11 +364,61 @@ static void test_proxied_ports(void **state)
 	unit_dir_close(&dir);
 }
 
+static void test_dhcp(void **state)
+{
+	struct unit_dir dir;
+	const struct unit *a, *first;
+
+	(void)state;
+	LOAD(&dir,
+		{ "plant.network",
+			"[Network]\nDriver=macvlan\nOptions=parent=eth0\nIPAMDriver=dhcp\n" },
+		{ "cell.network",
+			"[Network]\nDriver=ipvlan\nOptions=parent=eth1\nIPAMDriver=dhcp\n" },
+		{ "a.container",
+			WEB "Network=plant.network:alias=pump\nNetwork=cell.network\n[X-Berth]\n"
+			    "Device=eth2:wan,dhcp\n[Install]\nWantedBy=default.target\n" },
+		{ "b.container", WEB "Network=plant.network\nDNS=192.0.2.53\n" });
+	a = find(&dir, "a");
+	first = find(&dir, "a.dhcp");
+	/* It comes first, is what the container needs, and ends with it. */
+	assert_int_equal(a->requires.n, 3);
+	assert_int_equal(a->after.n, 3);
+	assert_ptr_equal(&dir.set.units[first->requires.v[0]], a);
+	assert_true(first->wanted);
+	assert_ptr_equal(first->spec->asks_for, a->spec);
+	/* The first has the default route; on an ipvlan all have one MAC address. */
+	HAS(unit_dir_spec(&dir, "a.dhcp"), "argv: berth\nargv: lease\nargv: container\n"
+					   "argv: a.dhcp\nargv: 0\nargv: eth0\nargv: a\nenv");
+	HAS(dir.out, "user: 65534\n");
+	HAS(dir.out, "caps of others: NET_BIND_SERVICE NET_ADMIN NET_RAW\n");
+	HAS(dir.out, "seccomp: default\n");
+	HAS(dir.out, "secluded: yes\n");
+	HAS(dir.out, "restart: always\n");
+	HAS(dir.out, "start timeout: 30000000000\n");
+	HAS(unit_dir_spec(&dir, "a.dhcp2"), "argv: none\nargv: eth1\nargv: a\nargv: 00");
+	HAS(unit_dir_spec(&dir, "a.dhcp3"), "argv: none\nargv: wan\nargv: a\nenv");
+	assert_true(a->spec->net.ifaces[0].leased && a->spec->net.ifaces[0].default_route);
+	assert_true(a->spec->net.devices[0].leased);
+	assert_string_equal(a->spec->net.devices[0].ifname, "wan");
+	/* Whom it is told of: itself and its sibling on one, itself alone on the other, no name there. */
+	assert_int_equal(a->spec->nleases, 4);
+	assert_string_equal(a->spec->leases[0].client, "a.dhcp");
+	assert_string_equal(a->spec->leases[0].names, "a pump");
+	assert_string_equal(a->spec->leases[1].client, "b.dhcp");
+	assert_false(a->spec->leases[1].own);
+	assert_string_equal(a->spec->leases[2].client, "a.dhcp2");
+	assert_null(a->spec->leases[3].names);
+	assert_string_equal(find(&dir, "b")->spec->resolv_conf, "nameserver 192.0.2.53\n");
+	unit_dir_close(&dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_network),
 		cmocka_unit_test(test_name_server),
+		cmocka_unit_test(test_dhcp),
 		cmocka_unit_test(test_leases),
 		cmocka_unit_test(test_subnets),
 		cmocka_unit_test(test_six_alone),
