@@ -153,7 +153,7 @@ int path_mkdirs(const char *path, mode_t mode)
 	bool readonly = false;
 
 	/* Most often it is there, or only its last part is not. */
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
+	if (mkdir(path, mode) == 0 || (errno == EEXIST && access(path, F_OK) == 0))
 		return 0;
 	for (const char *end = path + 1;; end++) {
 		if (*end && *end != '/')

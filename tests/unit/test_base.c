@@ -6,14 +6,19 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervisor/base/arena.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/base/endpoint.h"
 #include "supervisor/base/err.h"
 #include "supervisor/base/num.h"
+#include "supervisor/base/own.h"
+#include "supervisor/base/path.h"
 #include "supervisor/base/str.h"
 
 static void test_err_sentence(void **state)
@@ -163,6 +168,24 @@ static void test_endpoints(void **state)
 	assert_false(pending);
 }
 
+static void test_mkdirs(void **state)
+{
+	own_fd tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char dir[] = "/tmp/berth-base-XXXXXX";
+	char path[64];
+	char link[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/a/b/c", dir);
+	(void)snprintf(link, sizeof link, "%s/link", dir);
+	assert_int_equal(path_mkdirs(path, 0700), 0);
+	assert_int_equal(path_mkdirs(path, 0700), 0);
+	assert_int_equal(symlink("nowhere", link), 0);
+	assert_int_equal(path_mkdirs(link, 0700), -ENOENT);
+	assert_int_equal(path_remove_tree(tmp, strrchr(dir, '/') + 1), 0);
+}
+
 static void test_clock_span(void **state)
 {
 	static const struct {
@@ -193,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_mkdirs),
 		cmocka_unit_test(test_clock_span),
 	};
 
