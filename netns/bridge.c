@@ -184,6 +184,7 @@ static int bridge_bring(
 	struct rtnl *nl, const struct net_bridge *bridge, const char *alias, struct err *err)
 {
 	struct addr_list have = { 0 };
+	struct err refused = { 0 };
 	struct link_info link;
 	int r = bridge_find(nl, bridge, alias, &link, &have, err);
 
@@ -198,10 +199,11 @@ static int bridge_bring(
 		r = bridge_create(nl, bridge, alias, &link, err);
 	if (r < 0)
 		return r;
-	/* Before it is up: no container may change the host's routes by a router advertisement. */
-	r = netns_sysctl("0", err, "ipv6/conf/%s/accept_ra", bridge->ifname);
+	/* Before it is up: no container may change the host's routes by a router advertisement. A kernel
+	 * without IPv6 has no such file, and no such danger. */
+	r = netns_sysctl("0", &refused, "ipv6/conf/%s/accept_ra", bridge->ifname);
 	if (r < 0 && r != -ENOENT)
-		return r;
+		return err_set(err, -r, "%s", refused.text);
 	return bridge_configure(nl, bridge, alias, &link, err);
 }
 

@@ -238,7 +238,8 @@ static int apply_rules(const struct supervisor *sv, struct err *err)
 	for (size_t i = 0; i < set->nunits; i++)
 		if (any && set->units[i].spec && set->units[i].spec->net.nifaces)
 			members[rules.nmembers++] = &set->units[i].spec->net;
-	if (rules.nbridges && !net_has_nft()) {
+	/* Also where each of them failed: what is told of them is theirs. */
+	if (any && !net_has_nft()) {
 		do_without_rules(sv);
 		r = 0;
 		goto out;
