@@ -223,7 +223,7 @@ check: ## install what the tests need, build, run all tests
 	@+$(MAKE) --no-print-directory tests
 	@tests/lib/check.sh $(O)
 
-soak: ## every point of the walks that `make check` samples (hours), and arm64 in a machine
+soak: ## every point of the walks that `make check` samples (hours), arm64 and all of the network in machines
 	@tests/lib/deps.sh soak
 	@+$(MAKE) --no-print-directory tests
 	@for test in tests/soak/* tests/suite/45-walk tests/suite/46-faults tests/suite/47-power tests/suite/48-replay; do \

@@ -7,6 +7,7 @@ load ../lib/network.bash
 
 prepare() { need_root_fs busybox; }
 
+# bats test_tags=vm
 @test "several networks: the first that leads outside gives the default route; options of each" {
 	network vault Internal=yes Subnet=10.61.0.0/24
 	network lan Subnet=10.60.0.0/24 Subnet=fd00:60::/64 IPRange=10.60.0.128/28 \
@@ -177,6 +178,7 @@ settings() {
 		(.linkinfo.info_data | with_entries(select(.key | test("timer|topology|root|bridge_id") | not)))]'
 }
 
+# bats test_tags=vm
 @test "somebody else's bridge: used, never changed beyond our ports, never deleted" {
 	ip link add foreign0 type bridge
 	ip link set foreign0 mtu 1300 up

@@ -339,7 +339,6 @@ steady() {
 	[ $times -gt 0 ]
 }
 
-# bats test_tags=podman
 @test "a pod of podman with netavark beside: both ports answer while each restarts, and after a reload" {
 	command -v podman >/dev/null || skip "there is no podman"
 	command -v catatonit >/dev/null || skip "there is no catatonit, which podman's pods begin with"

@@ -35,6 +35,7 @@ home() {
 away() { ! ip link show nic1 >/dev/null 2>&1; }
 clean() { stop_supervise && ip link del cable0; }
 
+# bats test_tags=vm
 @test "moved at the start, back at the stop, and the same with the next start" {
 	router r 'Network=none' '[X-Berth]' 'Device=nic1:wan'
 	start_supervise

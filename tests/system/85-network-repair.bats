@@ -18,6 +18,7 @@ prepare() {
 table() { nft list tables | sed -n 's/^table inet \(berth-.*\)/\1/p'; }
 says() { wait_until 10 grep -q -- "$1" "$BATS_TEST_TMPDIR/supervise.log"; }
 
+# bats test_tags=vm
 @test "bridge, link and rules that another program deletes are seen, told and made again" {
 	pids="$(pid_of a) $(pid_of b)"
 	ip link del br-site

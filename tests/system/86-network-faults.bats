@@ -25,6 +25,7 @@ finish() {
 	has 'Device: "eth7:averyverylongname" is not LINK or LINK:NAME'
 }
 
+# bats test_tags=vm
 @test "IPv6 switched off: networks without it work, one with it is refused in words, check says so" {
 	sysctl -qw net.ipv6.conf.default.disable_ipv6=1
 	network four Subnet=10.77.0.0/24
@@ -125,4 +126,30 @@ read_only() {
 	wait_until 10 ours
 	run -0 berth network check
 	[ "$(pid_of a)" = "$pid" ]
+}
+
+@test "200 containers lose their links while nobody reads: all are attached again" {
+	[ -n "${BERTH_SOAK:-}" ] || skip "takes minutes: make soak"
+	network site Subnet=10.75.0.0/16
+	for i in $(seq 200); do on "c$i" site.network; done
+	start_supervise --log-level info
+	for i in $(seq 200); do wait_for ready "c$i" 600; done
+	before=$(berth ps --json | jq -c '[.[] | [.name, .pid]] | sort')
+	for links in $(ip -j link | jq -r '.[] | select(.ifalias // "" | test("^berth:.*:0$")) | .ifname'); do
+		echo "link del $links"
+	done >"$BATS_TEST_TMPDIR/go"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/go")" = 200 ]
+	kill -STOP "$SUPERVISOR"
+	ip -batch "$BATS_TEST_TMPDIR/go"
+	# What else happens on a busy host meanwhile.
+	ip link add noisy0 up type veth peer name noisy1
+	for i in $(seq 3000); do echo "link set noisy0 alias n$i"; done >"$BATS_TEST_TMPDIR/noise"
+	ip -batch "$BATS_TEST_TMPDIR/noise"
+	ip link del noisy0
+	kill -CONT "$SUPERVISOR"
+	says 'more links changed than could be told: looking at all of ours'
+	right() { berth network check; }
+	wait_until 300 right
+	for i in 1 77 200; do pings "c$i" 10.75.0.1; done
+	[ "$before" = "$(berth ps --json | jq -c '[.[] | [.name, .pid]] | sort')" ]
 }

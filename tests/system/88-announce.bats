@@ -17,6 +17,7 @@ listen() {
 heard() { wait_until 10 grep -qE -- "$1" "$BATS_TEST_TMPDIR/heard" || { cat "$BATS_TEST_TMPDIR/heard"; return 1; }; }
 mac() { inside "$1" ip -j link show eth0 | jq -r '.[0].address'; }
 
+# bats test_tags=vm
 @test "on a bridge: ARP and neighbour advertisement, past the walls, at each start with new links" {
 	network site Subnet=10.75.0.0/24 Subnet=10.77.0.0/24 Subnet=fd00:75::/64 Subnet=fd00:77::/64
 	on ear site.network

@@ -34,6 +34,7 @@ answer() { # WHAT CONTAINER DIG-WORD…
 # answered SECONDS WHAT CONTAINER DIG-WORD…
 answered() { wait_until "$1" answer "${@:2}" || { echo "wanted: $2; got: $(ask "${@:3}")"; berth logs app.network; false; }; }
 
+# bats test_tags=vm
 @test "A, AAAA and PTR of members, their aliases; NXDOMAIN for others; a member added by a reload" {
 	network app Subnet=10.78.0.0/24 Subnet=fd00:78::/64 Internal=true '[X-Berth]' NameServer=yes
 	on web app.network:ip=10.78.0.2,ip6=fd00:78::2

@@ -22,7 +22,8 @@ for kernel in oldest newest; do
 	set -- $(tests/vm/kernel.sh $kernel)
 	tests/vm/modules.sh "$2" "$tree/modules" overlay bridge veth nf_tables nft_chain_nat nft_nat nft_meta_bridge nft_masq \
 		nft_ct nf_nat nft_redir nft_fib nft_fib_inet erofs squashfs loop vfat nls_cp437 nls_ascii dm_log_writes fuse tun softdog i6300esb \
-		inet_diag tcp_diag udp_diag raw_diag unix_diag macvlan ipvlan 8021q dummy
+		inet_diag tcp_diag udp_diag raw_diag unix_diag macvlan ipvlan 8021q dummy \
+		nft_reject_inet nft_compat xt_conntrack xt_REDIRECT ipt_REJECT nf_conntrack_netlink af_packet
 done
 # An appliance to be started in the machine, and what unpacks its image there.
 tests/vm/box.sh "$O" "$tree/box"

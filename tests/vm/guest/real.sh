@@ -1,6 +1,7 @@
 #!/bin/bash
-# The system tests that need what only a machine of one's own has (BATS_FILES on the kernel command
-# line: berth.bats=30-limits,20-real), as they are: with nginx and redis of this disk.
+# The system tests that need what only a machine of one's own has (on the kernel command line:
+# berth.bats=30-limits,80-network-attach:vm; of the second those tests alone that have the tag vm), as they
+# are: with nginx and redis of this disk.
 # shellcheck disable=SC1091 # it is there in the guest
 . /src/tests/vm/guest/lib.sh
 early
@@ -13,12 +14,14 @@ printf 'hello from nginx\n' >/var/www/html/index.html
 mount --bind / /src/build/roots/debian
 files=$(sed -n 's/.*berth\.bats=\([^ ]*\).*/\1/p' /proc/cmdline)
 for file in ${files//,/ }; do
+	tag=
+	case $file in *:*) tag=${file#*:} file=${file%:*} ;; esac
 	[ -e "/src/tests/system/$file.bats" ] || {
 		skip "$file: there is no such test"
 		continue
 	}
 	begun=$SECONDS
-	timeout 400 bats --formatter tap "/src/tests/system/$file.bats" >/run/tap 2>&1
+	timeout 1000 bats ${tag:+--filter-tags "$tag"} --timing --formatter tap "/src/tests/system/$file.bats" >/run/tap 2>&1
 	status=$?
 	while IFS= read -r line; do
 		case $line in
