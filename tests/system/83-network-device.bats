@@ -58,6 +58,8 @@ clean() { stop_supervise && ip link del cable0; }
 	run -0 berth reload
 	wait_restarted r "$(pid_of r)" 1 || true
 	wait_for ready r
+	# Before 6.2 a link that is up keeps its name.
+	berth exec r ip link set wan down
 	berth exec r ip link set wan name lan
 	berth restart r
 	wait_for ready r
