@@ -235,7 +235,8 @@ soak: ## every point of the walks that `make check` samples (hours), arm64 and a
 FUZZ_SECONDS ?= 30
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_bin := $(fuzz_src:tests/fuzz/%.c=build/fuzz/%)
-fuzz_lib := $(base_src) $(leaf_src) $(config_src) supervisor/runtime/users.c supervisor/core/modules.c \
+fuzz_lib := $(base_src) $(leaf_src) $(config_src) supervisor/runtime/users.c supervisor/runtime/lease.c \
+	supervisor/runtime/uplink.c supervisor/core/modules.c \
 	supervisor/core/varlink.c supervisor/core/loop.c $(filter-out images/worker/main.c,$(worker_src)) $(fetch_part)
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 

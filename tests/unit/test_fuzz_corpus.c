@@ -14,8 +14,8 @@
 
 /* LLVMFuzzerTestOneInput of each tests/fuzz/fuzz_NAME.c. */
 typedef int fuzz_fn(const uint8_t *data, size_t n);
-extern fuzz_fn fuzz_auth, fuzz_bundle, fuzz_elf, fuzz_import, fuzz_ini, fuzz_layer, fuzz_manifest,
-	fuzz_modules, fuzz_passwd, fuzz_reply, fuzz_store, fuzz_varlink;
+extern fuzz_fn fuzz_auth, fuzz_bundle, fuzz_elf, fuzz_import, fuzz_ini, fuzz_ip, fuzz_layer,
+	fuzz_lease, fuzz_manifest, fuzz_modules, fuzz_passwd, fuzz_reply, fuzz_store, fuzz_varlink;
 
 static const struct {
 	const char *name;
@@ -26,7 +26,9 @@ static const struct {
 	{ "elf", fuzz_elf },
 	{ "import", fuzz_import },
 	{ "ini", fuzz_ini },
+	{ "ip", fuzz_ip },
 	{ "layer", fuzz_layer },
+	{ "lease", fuzz_lease },
 	{ "manifest", fuzz_manifest },
 	{ "modules", fuzz_modules },
 	{ "passwd", fuzz_passwd },
