@@ -127,13 +127,14 @@ int source_load(const struct source *source, const char *name, char **ret, uint6
 
 int source_json(const struct source *source, const char *name, json_t **ret, struct err *err)
 {
-	own_mem char *text = NULL;
-	uint64_t size;
+	char *text = NULL;
+	uint64_t size = 0;
 	int r = source_load(source, name, &text, &size, err);
 
 	if (r < 0)
 		return r;
 	r = json_read(text, size, ret, err);
+	free(text);
 	return r < 0 ? err_wrap(err, "%.200s", name) : 0;
 }
 
