@@ -225,11 +225,11 @@ static int take(const struct lease_task *task, struct err *err)
 	char name[16], words[160];
 	struct lease lease;
 	uint32_t metric = 0;
-	int r = routed ? num_u32(task->metric, &metric) : 0;
+	int r;
 
-	if (r == 0)
-		r = lease_read(
-			word_of, NULL, metric, clock_monotonic() / NSEC_PER_SEC, &lease, err);
+	if (routed && num_u32(task->metric, &metric) < 0)
+		return err_set(err, EINVAL, "\"%.20s\" is no metric", task->metric);
+	r = lease_read(word_of, NULL, metric, clock_monotonic() / NSEC_PER_SEC, &lease, err);
 	if (r < 0)
 		return r;
 	if (!routed)
