@@ -281,6 +281,7 @@ static void roster_fill(struct build *b, uint32_t network, struct roster *roster
 
 			if (net->network != network)
 				continue;
+			/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what is kept */
 			BUILD_PUSH(b, roster->nets, roster->n, net);
 			BUILD_PUSH(b, roster->leases, roster->nleases,
 				{ .unit = b->set->units[i].stem });
@@ -376,6 +377,8 @@ static void subnet_assign(struct build *b, uint32_t network, struct roster *rost
 	struct err err = { 0 };
 	int r;
 
+	if (!roster->leases)
+		return; /* nobody, or no memory */
 	roster->subnet = subnet;
 	for (size_t i = 0; i < roster->n; i++) {
 		const struct fixed_addr *fixed = fixed_in(roster->nets[i], subnet);
