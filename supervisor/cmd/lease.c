@@ -37,6 +37,8 @@
 
 /* Whoever waits for the network waits no longer: as many tries as the client makes, a little more. */
 enum { PATIENCE_MS = 20000, SCRIPT_FD = 20 };
+/* Seconds: the client halves the time that is left, without fractions, and gives up before its end. */
+enum { LOST_EARLY = 60 };
 #define DISCOVER_TRIES "5"
 #define DISCOVER_PAUSE "3"
 #define DISCOVER_SPAN  "15 s"
@@ -259,9 +261,10 @@ static int lose(const struct lease_task *task, const char *words, struct err *er
 static int deconfig(const struct lease_task *task, struct err *err)
 {
 	const struct uplink_owner owner = owner_of(task);
+	const struct uplink_set *set = uplink_record(&owner);
 	int r;
 
-	if (!uplink_record(&owner) || uplink_lease(&owner))
+	if (!set || !set->until || set->until > clock_monotonic() / NSEC_PER_SEC + LOST_EARLY)
 		return 0;
 	r = lose(task, "the lease has ended, and no server has renewed it", err);
 	if (!owner.run_dir)
