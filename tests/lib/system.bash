@@ -135,7 +135,7 @@ run_of() { number_of "$1" run; }
 in_state() { [ "$(state_of "$2")" = "$1" ]; }
 in_one_of() { [[ " $1 " == *" $(state_of "$2") "* ]]; }
 
-# wait_for STATE NAME [SECONDS]
+# wait_for STATE NAME [SECONDS]: what has a probe is healthy too, when that is to be had in this time.
 wait_for() {
 	local end=$((SECONDS + ${3:-10} * SLOW))
 	# The supervisor tells it when it happens; what does not come to that is watched as before.

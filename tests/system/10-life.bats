@@ -206,7 +206,7 @@ sleeper() {
 		WantedBy=default.target
 	EOT
 	start_supervise
-	wait_for ready sick
+	wait_until 10 in_state ready sick # wait_for waits for health, which does not come
 	pid=$(pid_of sick)
 	wait_restarted sick "$pid" 15
 	ps_answers_at_once
