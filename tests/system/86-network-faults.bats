@@ -21,7 +21,7 @@ finish() {
 	has 'InterfaceName: "averyverylongname" is not a link'"'"'s name: at most 15 characters'
 	has 'parent: "averyverylongname" is not a link'"'"'s name'
 	has 'Network: interface_name=averyverylongname is not a link'"'"'s name'
-	has 'Device: "averyverylongname" is not LINK or LINK:NAME: names have at most 15 characters'
+	has 'Device: "averyverylongname" is not LINK or LINK:NAME, or one of them with ,dhcp behind it: names have at most 15 characters'
 	has 'Device: "eth7:averyverylongname" is not LINK or LINK:NAME'
 }
 
