@@ -263,6 +263,8 @@ int image_rm(int argc, char **argv)
 	for (int i = optind; i < argc; i++)
 		if (rm_one(&store, argv[i], &pins, force, &err) < 0)
 			code = cmd_fail(CMD_FAILED, "image rm: %s", err.text);
+		else if (!json)
+			printf("%s: the name is gone\n", argv[i]);
 	if (image_collect(&store, &freed, &err) < 0)
 		code = cmd_fail(CMD_FAILED, "image rm: %s", err.text);
 	if (json)

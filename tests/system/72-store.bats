@@ -145,6 +145,8 @@ us
 	run -1 berth image rm web
 	has 'web.container'
 	run -0 berth image rm -f web
+	has 'web: the name is gone'
+	has 'removed 0 images'
 	in_store 1 && in_store 2
 	run ! in_store 4
 	[ ! -e "$STORE/images/$(hex 3 64)" ]
