@@ -102,8 +102,9 @@ ask_all() {
 	done
 	pid=$(main_pid web)
 	kill -KILL "$pid"
-	until_true 60 back "$pid" && echo "killed: it comes back: $(served)"
-	until_true 60 fetched && echo 'fetched'
+	# podman takes a minute for that in an emulated machine.
+	until_true 180 back "$pid" && echo "killed: it comes back: $(served)"
+	until_true 180 fetched && echo 'fetched'
 	stop redis
 	echo "dump: $(ls "$(volume)"/dump.rdb >/dev/null 2>&1 && echo written)"
 }
