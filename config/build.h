@@ -229,8 +229,15 @@ void image_puller(struct build *b, uint32_t unit, bool is_there);
 uint32_t image_helper(struct build *b, uint32_t unit, const struct draft_str *asked,
 	enum pull_policy policy, const char *description);
 struct strv *image_command(struct build *b, uint32_t helper, const char *verb);
-/* unit.c: one more unit, which is in no file; there is room for two for each draft. */
+/* unit.c: one more unit, which is in no file; there is room for two for each draft, and clients_most. */
 uint32_t unit_generate(struct build *b, const struct unit_draft *draft);
+/* The draft of one beside `of`, because of the line at `at`; NULL and nomem. */
+struct unit_draft *draft_beside(struct build *b, const struct unit_draft *of, enum unit_kind kind,
+	const char *id, const char *description, struct origin at);
+/* defaults.c: such a helper, secluded, has these capabilities, whoever it is, the default seccomp filter,
+ * and at most that memory (bytes) and so many processes. */
+void secluded_bound(
+	struct container_spec *spec, uint64_t caps, uint64_t memory_max, uint64_t pids_max);
 
 /* archive.c: does Image= say where an image lies instead of what it is called: a path, or one behind
  * docker-archive:, oci-archive:, oci: or dir: ? Then where, and which one of several. */

@@ -269,3 +269,14 @@ void pass_security(struct build *b, uint32_t unit)
 		sysctl_read(b, part, &draft->sysctl.v[i]);
 	security_devices(b, part);
 }
+
+void secluded_bound(
+	struct container_spec *spec, uint64_t caps, uint64_t memory_max, uint64_t pids_max)
+{
+	spec->process.caps_root = spec->process.caps_other = caps;
+	spec->process.no_new_privs = true;
+	spec->process.seccomp_off = false;
+	spec->limits.memory_max =
+		(struct limit){ .value = memory_max, .set = true, .builtin = true };
+	spec->limits.pids_max = (struct limit){ .value = pids_max, .set = true, .builtin = true };
+}

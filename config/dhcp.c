@@ -54,24 +54,16 @@ static const struct unit_draft *client_draft(
 	struct build *b, const struct part *container, const char *where, struct origin at)
 {
 	const struct unit_draft *of = container->draft;
-	struct unit_draft *draft = arena_alloc(&b->tmp, sizeof *draft);
+	const char *id = container->nclients
+				 ? build_text(b, "%s.dhcp%zu", of->stem, container->nclients + 1)
+				 : build_text(b, "%s.dhcp", of->stem);
+	struct unit_draft *draft = draft_beside(
+		b, of, UNIT_DHCP, id, build_text(b, "the address of %s on %s", of->id, where), at);
 	struct strv *words = draft ? &draft->exec_start.v : NULL;
 
-	if (!draft) {
-		b->nomem = true;
+	if (!draft)
 		return NULL;
-	}
-	draft->kind = UNIT_DHCP;
-	draft->stem = draft->prefix = of->stem;
-	draft->instance = "";
-	draft->id = container->nclients
-			    ? build_text(b, "%s.dhcp%zu", of->stem, container->nclients + 1)
-			    : build_text(b, "%s.dhcp", of->stem);
-	draft->file = of->file;
-	draft->dir = of->dir;
 	draft->leases = true;
-	draft->description =
-		(struct draft_str){ build_text(b, "the address of %s on %s", of->id, where), at };
 	draft->user = (struct draft_str){ "65534:65534", at };
 	draft->type = (struct draft_choice){ TYPE_NOTIFY, at };
 	draft->timeout_start = (struct draft_time){ TIMEOUT_START * NSEC_PER_SEC, at };
@@ -164,12 +156,7 @@ void client_finish(struct build *b, uint32_t unit, size_t nth, const char *ifnam
 		build_add(b, &spec->process.argv, client_id(b, shared_mac));
 	spec->net.mode = NET_CONTAINER;
 	spec->net.container = part->spec->name;
-	spec->process.caps_root = spec->process.caps_other = caps;
-	spec->process.no_new_privs = true;
-	spec->process.seccomp_off = false;
-	spec->limits.memory_max =
-		(struct limit){ .value = MEMORY_MAX, .set = true, .builtin = true };
-	spec->limits.pids_max = (struct limit){ .value = PIDS_MAX, .set = true, .builtin = true };
+	secluded_bound(spec, caps, MEMORY_MAX, PIDS_MAX);
 }
 
 void leases_add(struct build *b, uint32_t unit, uint32_t of, size_t nth, const char *ifname,

@@ -84,16 +84,10 @@ void name_server_finish(struct build *b, uint32_t unit)
 	struct part *part = &b->parts[unit];
 	struct container_spec *spec = part->spec;
 	struct service_spec *service = &b->set->units[unit].service;
-	const uint64_t caps = CAPABILITY_BIT(CAP_NET_BIND_SERVICE);
 
 	arguments(b, &part->nets[0], &spec->process.argv);
 	spec->process.user = spec->process.group = "65534";
-	spec->process.caps_root = spec->process.caps_other = caps;
-	spec->process.no_new_privs = true;
-	spec->process.seccomp_off = false;
-	spec->limits.memory_max =
-		(struct limit){ .value = MEMORY_MAX, .set = true, .builtin = true };
-	spec->limits.pids_max = (struct limit){ .value = PIDS_MAX, .set = true, .builtin = true };
+	secluded_bound(spec, CAPABILITY_BIT(CAP_NET_BIND_SERVICE), MEMORY_MAX, PIDS_MAX);
 	service->type = TYPE_EXEC;
 	service->restart = RESTART_ALWAYS;
 }

@@ -22,21 +22,13 @@ bool proxy_wanted(const struct build *b, const struct unit_draft *draft)
 /* As if somebody had written a file for it: it lives as long as the container is defined. */
 const struct unit_draft *proxy_draft(struct build *b, const struct unit_draft *container)
 {
-	struct unit_draft *draft = arena_alloc(&b->tmp, sizeof *draft);
 	const struct origin at = container->publish_port.v[0].at;
+	struct unit_draft *draft =
+		draft_beside(b, container, UNIT_PROXY, build_text(b, "%s.proxy", container->stem),
+			build_text(b, "the published ports of %s", container->id), at);
 
-	if (!draft) {
-		b->nomem = true;
+	if (!draft)
 		return NULL;
-	}
-	draft->kind = UNIT_PROXY;
-	draft->stem = draft->prefix = container->stem;
-	draft->instance = "";
-	draft->id = build_text(b, "%s.proxy", container->stem);
-	draft->file = container->file;
-	draft->dir = container->dir;
-	draft->description.v = build_text(b, "the published ports of %s", container->id);
-	draft->description.at = at;
 	draft->user.v = "65534:65534";
 	draft->user.at = at;
 	draft->restart.v = RESTART_ALWAYS;

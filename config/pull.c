@@ -149,9 +149,9 @@ uint32_t image_helper(struct build *b, uint32_t unit, const struct draft_str *as
 	enum pull_policy policy, const char *description)
 {
 	const struct unit_draft *container = b->parts[unit].draft;
-	struct unit_draft *draft = arena_alloc(&b->tmp, sizeof *draft);
 	const char *id = build_text(b, "%s.image", container->stem);
 	uint32_t other = unit_by_id(b, id);
+	struct unit_draft *draft;
 
 	if (other != UNIT_NONE) {
 		ERROR_AT(b, asked->at,
@@ -160,22 +160,13 @@ uint32_t image_helper(struct build *b, uint32_t unit, const struct draft_str *as
 			id, b->set->units[other].file);
 		return UNIT_NONE;
 	}
-	if (!draft) {
-		b->nomem = true;
+	draft = draft_beside(b, container, UNIT_IMAGE, id, description, asked->at);
+	if (!draft)
 		return UNIT_NONE;
-	}
-	*draft = (struct unit_draft){ .kind = UNIT_IMAGE,
-		.stem = container->stem,
-		.prefix = container->prefix,
-		.instance = container->instance,
-		.id = id,
-		.file = container->file,
-		.dir = container->dir,
-		.description = { description, asked->at },
-		.image = *asked,
-		.image_policy = { (int)policy, asked->at },
-		.image_retry = container->image_retry,
-		.image_retry_delay = container->image_retry_delay };
+	draft->image = *asked;
+	draft->image_policy = (struct draft_choice){ (int)policy, asked->at };
+	draft->image_retry = container->image_retry;
+	draft->image_retry_delay = container->image_retry_delay;
 	return unit_generate(b, draft);
 }
 

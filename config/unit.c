@@ -98,6 +98,26 @@ uint32_t unit_generate(struct build *b, const struct unit_draft *draft)
 	return b->nomem ? UNIT_NONE : unit;
 }
 
+struct unit_draft *draft_beside(struct build *b, const struct unit_draft *of, enum unit_kind kind,
+	const char *id, const char *description, struct origin at)
+{
+	struct unit_draft *draft = arena_alloc(&b->tmp, sizeof *draft);
+
+	if (!draft) {
+		b->nomem = true;
+		return NULL;
+	}
+	*draft = (struct unit_draft){ .kind = kind,
+		.stem = of->stem,
+		.prefix = of->prefix,
+		.instance = of->instance,
+		.id = id,
+		.file = of->file,
+		.dir = of->dir,
+		.description = { description, at } };
+	return draft;
+}
+
 /* The units that come of PublishMode=proxy. */
 static void proxies_begin(struct build *b, const struct draft_set *drafts)
 {
