@@ -3,32 +3,14 @@
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 load ../lib/network.bash
+load ../lib/outside.bash
 
 prepare() {
 	need_root_fs busybox
 	sysctl -qw net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null || true
 }
 
-finish() {
-	[ -z "${OUTSIDE:-}" ] || kill "$OUTSIDE"
-	ip link del up0 2>/dev/null || true
-}
-
-# A machine on the wire up0 - eth0 that knows no way to our subnets.
-outside() {
-	unshare -n sleep 300 3>&- 4>&- &
-	OUTSIDE=$!
-	wait_until 5 other_namespace
-	ip link add up0 type veth peer name eth0 netns "$OUTSIDE"
-	ip addr add 192.0.2.1/24 dev up0
-	ip -6 addr add fd00:99::1/64 dev up0 nodad
-	ip link set up0 up
-	beyond ip addr add 192.0.2.9/24 dev eth0
-	beyond ip -6 addr add fd00:99::9/64 dev eth0 nodad
-	beyond ip link set eth0 up
-}
-other_namespace() { [ "$(readlink "/proc/$OUTSIDE/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-beyond() { nsenter -t "$OUTSIDE" -n "$@"; }
+finish() { outside_end; }
 
 # globals NAME: the addresses inside, IPv4 first, in a line
 globals() {

@@ -4,6 +4,7 @@
 # Costs about 16 seconds.
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
+load ../lib/outside.bash
 
 prepare() {
 	need_root_fs busybox
@@ -16,54 +17,11 @@ prepare() {
 	EOT
 }
 
-# web NAME LINE…: a server on the network that answers with its name
-web() {
-	local name=$1
-	shift
-	mkdir -p "$BATS_TEST_TMPDIR/www.$name"
-	echo "$name" >"$BATS_TEST_TMPDIR/www.$name/index.html"
-	{
-		printf '[Container]\nRootfs=%s\nExec=httpd -f -p 80 -h /www\nNetwork=lan.network\n' "$ROOTS/busybox"
-		# Its httpd does not heed SIGTERM.
-		printf 'StopSignal=SIGKILL\nVolume=%s:/www:ro\n' "$BATS_TEST_TMPDIR/www.$name"
-		printf '%s\n' "$@" '[Install]' 'WantedBy=default.target'
-	} >"$UNITS/$name.container"
-}
-
-# outside ADDRESS…: a machine on the wire up0 - eth0, and the host's addresses there
-outside() {
-	unshare -n sleep 300 3>&- 4>&- &
-	OUTSIDE=$!
-	wait_until 5 other_namespace
-	ip link add up0 type veth peer name eth0 netns "$OUTSIDE"
-	ip addr add 192.0.2.1/24 dev up0
-	ip -6 addr add fd00:99::1/64 dev up0 nodad
-	ip link set up0 up
-	beyond ip addr add 192.0.2.9/24 dev eth0
-	beyond ip -6 addr add fd00:99::9/64 dev eth0 nodad
-	beyond ip link set eth0 up
-}
-other_namespace() { [ "$(readlink "/proc/$OUTSIDE/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-beyond() { nsenter -t "$OUTSIDE" -n "$@"; }
-
 finish() {
-	[ -z "${OUTSIDE:-}" ] || kill "$OUTSIDE"
-	ip link del up0 2>/dev/null || true
+	outside_end
 	if declare -F podman_end >/dev/null; then podman_end; fi
 	nft flush ruleset
 }
-
-# hears WANTED COMMAND…: curl, run by COMMAND, hears the server of that name
-hears() {
-	local wanted=$1
-	shift
-	[ "$("$@" 2>&1)" = "$wanted" ] || {
-		echo "wanted: $wanted; $* said: $("$@" 2>&1)"
-		return 1
-	}
-}
-get() { curl -fsS --max-time 3 "http://$1/"; }
-up() { wait_until 5 get "$1" >/dev/null 2>&1; }
 
 @test "one line answers on both families: outside, host, loopback, itself, a sibling" {
 	web one PublishPort=8080:80

@@ -3,23 +3,23 @@
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 load ../lib/network.bash
+load ../lib/outside.bash
 load ../lib/dhcp.bash
 
 # A cable: up0 is the host's NIC, far0 the other end, in a namespace that stands for the network.
 prepare() {
-	far_begin
+	outside_begin
 	cable
 }
 cable() {
-	ip link add up0 type veth peer name far0 netns "/proc/$FAR/ns/net"
-	far ip link set far0 up
-	far ip addr add 192.0.2.1/24 dev far0
-	far ip addr add fd00:87::1/64 dev far0 nodad
+	ip link add up0 type veth peer name far0 netns "/proc/$OUTSIDE/ns/net"
+	beyond ip link set far0 up
+	beyond ip addr add 192.0.2.1/24 dev far0
+	beyond ip addr add fd00:87::1/64 dev far0 nodad
 }
 finish() {
 	stop_supervise
-	ip link del up0 2>/dev/null || true
-	far_end
+	outside_end
 }
 uplink() { printf 'Uplink=%s\n' "$@" >>"$UNITS/berth.conf"; }
 addresses() { ip -j addr show up0 2>/dev/null | jq -e "[.[].addr_info[]? | select(.scope == \"global\") | \"\(.local)/\(.prefixlen)\"] | sort | $1" >/dev/null; }
@@ -39,7 +39,7 @@ says() { wait_until 10 grep -q -- "$1" "$BATS_TEST_TMPDIR/supervise.log"; }
 	# What is as it should be is not touched: the kernel tells nobody of a change.
 	ip monitor link address route >"$BATS_TEST_TMPDIR/monitor" 2>&1 3>&- 4>&- &
 	monitor=$!
-	wait_until 5 sh -c "grep -q sleep /proc/$FAR/cmdline && ls -l /proc/$monitor/fd | grep -q socket"
+	wait_until 5 sh -c "grep -q sleep /proc/$OUTSIDE/cmdline && ls -l /proc/$monitor/fd | grep -q socket"
 	berth reload
 	ip link set lo mtu 65535 # a last word
 	wait_until 5 grep -q ' lo' "$BATS_TEST_TMPDIR/monitor"

@@ -3,6 +3,7 @@
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 load ../lib/network.bash
+load ../lib/outside.bash
 
 prepare() {
 	need_root_fs busybox
@@ -65,20 +66,18 @@ answered() { wait_until "$1" answer "${@:2}" || { echo "wanted: $2; got: $(ask "
 
 @test "a server upstream is asked for what is no name of ours, by DNS= and by the host's resolv.conf" {
 	# In a namespace of its own: the host's ports are closed to containers.
-	unshare -n sleep infinity 3>&- &
-	ns=$!
-	wait_until 5 sh -c "[ \$(readlink /proc/$ns/ns/net) != \$(readlink /proc/self/ns/net) ]"
-	ip link add up0 type veth peer name up1 netns $ns
+	outside_begin
+	ip link add up0 type veth peer name up1 netns "$OUTSIDE"
 	ip addr add 10.79.9.2/24 dev up0
 	ip link set up0 up
-	nsenter -t $ns -n ip addr add 10.79.9.1/24 dev up1
-	nsenter -t $ns -n ip link set up1 up
+	beyond ip addr add 10.79.9.1/24 dev up1
+	beyond ip link set up1 up
 	network app Subnet=10.78.0.0/24 DNS=10.79.9.1 '[X-Berth]' NameServer=yes
 	on web app.network:ip=10.78.0.2
 	network host Subnet=10.77.0.0/24 '[X-Berth]' NameServer=yes
 	on other host.network
 	printf 'search lan.example\nnameserver 127.0.0.53\nnameserver 10.79.9.1\n' >"$BATS_TEST_TMPDIR/resolv.conf"
-	nsenter -t $ns -n dnsmasq --keep-in-foreground --conf-file=/dev/null --user= --pid-file --no-resolv \
+	nsenter -t "$OUTSIDE" -n dnsmasq --keep-in-foreground --conf-file=/dev/null --user= --pid-file --no-resolv \
 		--no-hosts --listen-address=10.79.9.1 --bind-interfaces --log-queries \
 		--host-record=far.example,192.0.2.7 --address=/web/192.0.2.8 --host-record=nobody,192.0.2.9 \
 		--log-facility="$BATS_TEST_TMPDIR/upstream.log" 3>&- &
@@ -95,7 +94,8 @@ answered() { wait_until "$1" answer "${@:2}" || { echo "wanted: $2; got: $(ask "
 	run cat "$BATS_TEST_TMPDIR/upstream.log"
 	has 'far.example'
 	[[ $output != *nobody* && $output != *'] web'* ]]
-	kill "$upstream" "$ns"
+	kill "$upstream"
+	outside_end
 	wait_until 5 sh -c '! ip link show up0 2>/dev/null'
 }
 

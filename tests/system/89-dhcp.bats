@@ -3,23 +3,24 @@
 # shellcheck disable=SC2030,SC2031 # bats runs a test in the shell that set its variables
 load ../lib/system.bash
 load ../lib/network.bash
+load ../lib/outside.bash
 load ../lib/dhcp.bash
 
 # plant0 is the host's NIC; far0, the other end of its cable, in a namespace that stands for the network.
 prepare() {
 	need_root_fs busybox
 	need_dhcp
-	far_begin
-	ip link add plant0 type veth peer name far0 netns "/proc/$FAR/ns/net"
+	outside_begin
+	ip link add plant0 type veth peer name far0 netns "/proc/$OUTSIDE/ns/net"
 	ip link set plant0 up
-	far ip link set far0 up
-	far ip addr add 192.0.2.1/24 dev far0
+	beyond ip link set far0 up
+	beyond ip addr add 192.0.2.1/24 dev far0
 }
 finish() {
 	stop_supervise
 	server_away
 	ip link del plant0 2>/dev/null || true
-	far_end
+	outside_end
 }
 plant() { network plant Driver=macvlan Options=parent=plant0 IPAMDriver=dhcp; }
 leased() { inside "$1" ip -4 -o addr show dev "${2:-eth0}" | grep -q '192.0.2.1[0-4][0-9]/24'; }
@@ -43,7 +44,7 @@ leased() { inside "$1" ip -4 -o addr show dev "${2:-eth0}" | grep -q '192.0.2.1[
 
 @test "a restart, a new client and a death of berth keep the lease; what the server says anew follows at once" {
 	plant
-	far ip addr add fd00:89::1/64 dev far0 nodad
+	beyond ip addr add fd00:89::1/64 dev far0 nodad
 	server --enable-ra --dhcp-range=fd00:89::,ra-only
 	on a plant.network
 	on b plant.network
@@ -98,8 +99,8 @@ leased() { inside "$1" ip -4 -o addr show dev "${2:-eth0}" | grep -q '192.0.2.1[
 	# It takes the address back: NAK, and another one.
 	server_away
 	rm "$BATS_TEST_TMPDIR/leases"
-	far ip addr flush dev far0
-	far ip addr add 192.0.2.1/28 dev far0
+	beyond ip addr flush dev far0
+	beyond ip addr add 192.0.2.1/28 dev far0
 	RANGE=192.0.2.4,192.0.2.9 server
 	berth kill -s USR1 a.dhcp
 	moved() { address a | grep -q '^192.0.2.[4-9]/28'; }
