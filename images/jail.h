@@ -2,10 +2,19 @@
 #ifndef BERTH_IMAGES_JAIL_H
 #define BERTH_IMAGES_JAIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "supervisor/base/err.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+enum {
+	SANITIZED = 1
+}; /* of a build with ASan: its shadow needs the address space, its leak check /proc */
+#else
+enum { SANITIZED = 0 };
+#endif
 
 /* The system calls that are left. */
 struct jail_calls {
@@ -13,6 +22,7 @@ struct jail_calls {
 	size_t nany;
 	const uint32_t *families; /* AF_* of sockets that may be made; NULL: none */
 	size_t nfamilies;
+	bool common; /* and those that both programs need: for files, memory, threads and clocks */
 };
 
 /*

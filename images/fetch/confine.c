@@ -19,12 +19,6 @@
 
 #define MEMORY_MAX (512UL << 20)
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
-#else
-enum { SANITIZED = 0 };
-#endif
-
 /* In a user namespace that knows no such user, EINVAL, we stay its root: no root of anything. */
 static int user_change(struct err *err)
 {
@@ -98,32 +92,9 @@ static int landlock(int dir, struct err *err)
 	return 0;
 }
 
-/* What is missing on a machine, or in its C library, is left out. No socket is bound or listens; ioctl is
- * not needed: what asks for it does without. */
+/* No socket is bound or listens; ioctl is not needed: what asks for it does without. */
 static const int calls[] = {
-	SYS_read,
 	SYS_readv,
-	SYS_pread64,
-	SYS_write,
-	SYS_writev,
-	SYS_pwrite64,
-	SYS_lseek,
-	SYS_close,
-	SYS_openat,
-	SYS_dup,
-	SYS_fcntl,
-	SYS_fstat,
-	SYS_statx,
-	SYS_fstatfs,
-	SYS_getdents64,
-	SYS_readlinkat,
-	SYS_faccessat,
-	SYS_ftruncate,
-	SYS_fsync,
-	SYS_fdatasync,
-	SYS_fchmod,
-	SYS_unlinkat,
-	SYS_renameat2,
 	SYS_connect,
 	SYS_getpeername,
 	SYS_getsockname,
@@ -143,36 +114,13 @@ static const int calls[] = {
 	SYS_epoll_create1,
 	SYS_epoll_ctl,
 	SYS_epoll_pwait,
-	SYS_brk,
-	SYS_munmap,
-	SYS_mremap,
-	SYS_madvise,
-	SYS_futex,
-	SYS_set_robust_list,
-	SYS_rseq,
-	SYS_gettid,
-	SYS_getpid,
 	SYS_getuid,
-	SYS_geteuid,
 	SYS_getgid,
 	SYS_getegid,
-	SYS_tgkill,
-	SYS_rt_sigprocmask,
-	SYS_rt_sigreturn,
-	SYS_rt_sigaction,
-	SYS_restart_syscall,
-	SYS_sched_yield,
-	SYS_sched_getaffinity,
-	SYS_clock_gettime,
-	SYS_clock_nanosleep,
 	SYS_nanosleep,
 	SYS_gettimeofday,
-	SYS_getrandom,
-	SYS_prlimit64,
 	SYS_sysinfo,
 	SYS_uname,
-	SYS_exit,
-	SYS_exit_group,
 #ifdef SYS_poll
 	SYS_poll,
 	SYS_select,
@@ -187,36 +135,15 @@ static const int calls[] = {
 #ifdef SYS_time
 	SYS_time,
 #endif
-#ifdef SYS_newfstatat
-	SYS_newfstatat,
-#endif
-#ifdef SYS_renameat
-	SYS_renameat,
-#endif
-#ifdef SYS_faccessat2
-	SYS_faccessat2,
-#endif
 #ifdef SYS_fstat64
 	SYS__newselect,
-	SYS_fstat64,
-	SYS_fstatat64,
-	SYS_ftruncate64,
-	SYS_fcntl64,
-	SYS_fstatfs64,
-	SYS__llseek,
 	SYS_send,
 	SYS_recv,
 #endif
 #ifdef SYS_futex_time64
-	SYS_futex_time64,
-	SYS_clock_gettime64,
-	SYS_clock_nanosleep_time64,
 	SYS_ppoll_time64,
 	SYS_pselect6_time64,
 	SYS_recvmmsg_time64,
-#endif
-#ifdef SYS_ugetrlimit
-	SYS_ugetrlimit,
 #endif
 };
 
@@ -256,7 +183,8 @@ int confine(int dir, struct err *err)
 	const struct jail_calls left = { .any = calls,
 		.nany = sizeof calls / sizeof calls[0],
 		.families = families,
-		.nfamilies = sizeof families / sizeof families[0] };
+		.nfamilies = sizeof families / sizeof families[0],
+		.common = true };
 	int r;
 
 	resolvers_load();

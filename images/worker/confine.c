@@ -13,12 +13,6 @@
 #include "supervisor/base/own.h"
 #include "supervisor/base/priority.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { SANITIZED = 1 }; /* its shadow needs the address space, its leak check /proc */
-#else
-enum { SANITIZED = 0 };
-#endif
-
 /* ---- capabilities ------------------------------------------------------------------------------- */
 
 static const int for_writing[] = {
@@ -92,104 +86,37 @@ static int landlock(const struct confinement *how, struct err *err)
 
 /* ---- system calls ------------------------------------------------------------------------------- */
 
-/* The C library's choice of calls differs between machines and versions: what is missing is left out. */
 static const int calls[] = {
-	SYS_read,
-	SYS_pread64,
-	SYS_write,
-	SYS_pwrite64,
-	SYS_writev,
-	SYS_lseek,
-	SYS_close,
-	SYS_openat,
 	SYS_openat2,
-	SYS_dup,
 	SYS_dup3,
-	SYS_fcntl,
-	SYS_fstat,
-	SYS_statx,
-	SYS_fstatfs,
-	SYS_getdents64,
-	SYS_ftruncate,
 	SYS_syncfs,
-	SYS_fsync,
-	SYS_fdatasync,
 	SYS_mkdirat,
 	SYS_mknodat,
 	SYS_symlinkat,
 	SYS_linkat,
-	SYS_unlinkat,
-	SYS_renameat2,
-	SYS_readlinkat,
-	SYS_faccessat,
 	SYS_fchown,
 	SYS_fchownat,
-	SYS_fchmod,
 	SYS_fchmodat,
 	SYS_utimensat,
 	SYS_fsetxattr,
 	SYS_fgetxattr,
 	SYS_flistxattr,
-	SYS_brk,
-	SYS_munmap,
-	SYS_mremap,
-	SYS_madvise,
-	SYS_futex,
-	SYS_set_robust_list,
-	SYS_rseq,
-	SYS_gettid,
-	SYS_getpid,
-	SYS_tgkill,
-	SYS_geteuid,
-	SYS_rt_sigprocmask,
-	SYS_rt_sigreturn,
-	SYS_rt_sigaction,
-	SYS_restart_syscall,
-	SYS_sched_yield,
-	SYS_sched_getaffinity,
-	SYS_clock_gettime,
-	SYS_clock_nanosleep,
-	SYS_getrandom,
-	SYS_prlimit64,
-	SYS_exit,
-	SYS_exit_group,
 #ifdef SYS_fadvise64
 	SYS_fadvise64,
-#endif
-#ifdef SYS_newfstatat
-	SYS_newfstatat,
-#endif
-#ifdef SYS_renameat
-	SYS_renameat,
-#endif
-#ifdef SYS_faccessat2
-	SYS_faccessat2,
-#endif
-#ifdef SYS_fstat64
-	SYS_fstat64,
-	SYS_fstatat64,
-	SYS_ftruncate64,
-	SYS_fcntl64,
-	SYS_fstatfs64,
-	SYS__llseek,
 #endif
 #ifdef SYS_arm_fadvise64_64
 	SYS_arm_fadvise64_64,
 #endif
 #ifdef SYS_futex_time64
-	SYS_futex_time64,
-	SYS_clock_gettime64,
-	SYS_clock_nanosleep_time64,
 	SYS_utimensat_time64,
-#endif
-#ifdef SYS_ugetrlimit
-	SYS_ugetrlimit,
 #endif
 };
 
 static int calls_limit(struct err *err)
 {
-	const struct jail_calls left = { .any = calls, .nany = sizeof calls / sizeof calls[0] };
+	const struct jail_calls left = {
+		.any = calls, .nany = sizeof calls / sizeof calls[0], .common = true
+	};
 
 	return jail_calls(&left, err);
 }

@@ -64,7 +64,7 @@ static bool no_sockets(void)
 static void jailed(bool (*holds)(void), size_t nfamilies)
 {
 	const struct jail_calls left = { calls, sizeof calls / sizeof calls[0],
-		nfamilies ? families : NULL, nfamilies };
+		nfamilies ? families : NULL, nfamilies, false };
 	pid_t pid = fork();
 	int status;
 
@@ -90,7 +90,7 @@ static void calls_are_left(void **state)
 static void too_many_are_refused(void **state)
 {
 	static const int many[300];
-	const struct jail_calls left = { many, 300, NULL, 0 };
+	const struct jail_calls left = { many, 300, NULL, 0, false };
 	struct err err = { 0 };
 
 	(void)state;
