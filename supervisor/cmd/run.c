@@ -5,18 +5,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/print.h"
 #include "images/store.h"
+#include "supervisor/base/clock.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/own.h"
 #include "supervisor/base/path.h"
@@ -26,6 +24,7 @@
 #include "supervisor/cmd/cmd.h"
 #include "supervisor/cmd/image.h"
 #include "supervisor/cmd/resident.h"
+#include "supervisor/cmd/run_dir.h"
 #include "supervisor/cmd/terminal.h"
 #include "supervisor/core/supervisor.h"
 
@@ -33,9 +32,9 @@ struct run {
 	bool input, tty;
 	const char *name;
 	const char *network;
-	char *root;   /* the path of one; NULL: it is named */
-	char dir[64]; /* "": not made */
-	char *unit;   /* the text of the unit */
+	char *root; /* the path of one; NULL: it is named */
+	struct run_dir dir;
+	char *unit; /* the text of the unit */
 	size_t size;
 	FILE *text;
 	struct unit_set set;
@@ -43,6 +42,7 @@ struct run {
 	struct service_watch watch;
 	int master;
 	loop_id master_watch, input_watch;
+	struct loop_timer patience; /* from the first Ctrl-C on */
 	int code;
 };
 
@@ -204,28 +204,21 @@ static int put_file(const char *dir, const char *name, const char *fmt, ...)
 	return fclose(file) ? -errno : 0;
 }
 
-/* units/ berth.conf and the rest, below a directory that only we enter. */
-static int directory_make(struct run *run)
+/* berth.conf and the rest, for the units. */
+static int directory_fill(const struct run *run)
 {
-	const char *base = access("/run", W_OK) == 0 ? "/run" : "/tmp";
 	unsigned net = (unsigned)getpid();
+	const char *dir = run->dir.path;
 	char units[96];
 	char name[80];
 	int r;
 
-	(void)snprintf(run->dir, sizeof run->dir, "%s/berth-run-XXXXXX", base);
-	if (!mkdtemp(run->dir)) {
-		run->dir[0] = '\0';
-		return -errno;
-	}
-	(void)snprintf(units, sizeof units, "%s/units", run->dir);
+	(void)snprintf(units, sizeof units, "%s/units", dir);
 	(void)snprintf(name, sizeof name, "%s.container", run->name);
-	r = path_mkdirs(units, 0700);
-	if (r == 0)
-		r = put_file(units, "berth.conf",
-			"[Supervisor]\nStateDir=%s/state\nRunDir=%s/run\nLogDir=%s/logs\n"
-			"StoreDir=%s\nImagePath=%s\n",
-			run->dir, run->dir, run->dir, client_store_dir(), client_image_path());
+	r = put_file(units, "berth.conf",
+		"[Supervisor]\nStateDir=%s/state\nRunDir=%s/run\nLogDir=%s/logs\n"
+		"StoreDir=%s\nImagePath=%s\n",
+		dir, dir, dir, client_store_dir(), client_image_path());
 	/* By our pid, in the half of 10.0.0.0/8 that no default of berth is in. A subnet that the host has
 	 * already is refused with its words. */
 	if (r == 0 && !run->network)
@@ -233,54 +226,6 @@ static int directory_make(struct run *run)
 			"[Network]\nInterfaceName=br-run%u\nSubnet=10.%u.%u.0/24\n", net % 10000000,
 			128 + net / 256 % 128, net % 256);
 	return r ? r : put_file(units, name, "%s", run->unit);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	(void)remove(path);
-	return 0;
-}
-
-/* Unmounts what is mounted last below the directory. 1: there was one; 0: none is left. */
-static int unmount_last(const char *dir)
-{
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	char last[PATH_MAX] = "";
-	own_mem char *line = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return -errno;
-	while (getline(&line, &size, file) > 0) {
-		char point[PATH_MAX];
-
-		/* our own names have no blanks, so nothing below them is escaped */
-		if (sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1 && str_starts(point, dir))
-			memcpy(last, point, sizeof last);
-	}
-	(void)fclose(file);
-	if (!last[0])
-		return 0;
-	return umount2(last, MNT_DETACH) < 0 ? -errno : 1;
-}
-
-/* Nothing is removed while something is mounted there: it may be the user's own directory. */
-static void directory_remove(struct run *run)
-{
-	int r = 1;
-
-	if (!run->dir[0])
-		return;
-	while (r > 0)
-		r = unmount_last(run->dir);
-	if (r == 0)
-		(void)nftw(run->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	else
-		(void)cmd_fail(0, "run: %s stays: what is mounted there cannot be unmounted: %s",
-			run->dir, strerror(-r));
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */
@@ -364,15 +309,30 @@ static void on_console(struct supervisor *sv, int fd, void *data)
 			input_event, run, &run->input_watch);
 }
 
-/* Ctrl-C and its like ask the container to stop; twice, and it is killed. */
+static void on_patience(struct loop *loop, void *data)
+{
+	(void)loop;
+	(void)data;
+	(void)cmd_fail(0, "run: it was asked to stop and has not ended yet; once more to kill it");
+}
+
+/* Ctrl-C and its like ask the container to stop; twice, and it is killed. Most end before a word is due. */
 static bool on_signal(struct supervisor *sv, int signal, void *data)
 {
 	struct run *run = data;
 
 	if (signal == SIGWINCH && run->master >= 0)
 		terminal_copy_size(run->master);
-	if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT)
-		supervisor_shutdown(sv, SHUTDOWN_STOP);
+	if (signal != SIGINT && signal != SIGTERM && signal != SIGHUP && signal != SIGQUIT)
+		return true;
+	if (run->patience.fn) {
+		loop_timer_cancel(supervisor_loop(sv), &run->patience);
+	} else {
+		run->patience = (struct loop_timer){ .fn = on_patience, .data = run };
+		(void)loop_timer_set(
+			supervisor_loop(sv), &run->patience, clock_monotonic() + NSEC_PER_SEC);
+	}
+	supervisor_shutdown(sv, SHUTDOWN_STOP);
 	return true;
 }
 
@@ -444,12 +404,14 @@ static int run_made(struct run *run)
 {
 	struct err err = { 0 };
 	char units[96];
-	int r = directory_make(run);
+	int r = run_dir_make(&run->dir);
 	int code;
 
+	if (r == 0)
+		r = directory_fill(run);
 	if (r < 0)
 		return cmd_fail(CMD_BERTH, "run: make a directory for its state: %s", strerror(-r));
-	(void)snprintf(units, sizeof units, "%s/units", run->dir);
+	(void)snprintf(units, sizeof units, "%s/units", run->dir.path);
 	r = unit_set_load(&run->set, units, &err);
 	if (r < 0)
 		return cmd_fail(CMD_BERTH, "run: %s", err.text);
@@ -484,8 +446,9 @@ int cmd_run(int argc, char **argv)
 	(void)fclose(run.text);
 	if (code == 0) {
 		log_open(-1, 0, LOG_WARNING); /* what matters is said by ended() */
+		run_dirs_sweep();
 		code = run_made(&run);
-		directory_remove(&run);
+		run_dir_remove(&run.dir);
 	}
 	free(run.unit);
 	free(run.root);

@@ -136,11 +136,9 @@ static int open_run_dir(struct supervisor *sv, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, -r, "make the directory %s", sv->env.run_dir);
-	if (!sv->options.foreground) {
-		r = lock_take(sv, err);
-		if (r < 0)
-			return r;
-	}
+	r = lock_take(sv, err);
+	if (r < 0)
+		return r;
 	r = mount_private(sv->env.run_dir, err);
 	return r < 0 ? r : open_dirs(sv, err);
 }

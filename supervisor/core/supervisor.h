@@ -111,8 +111,8 @@ struct supervisor_options {
 	struct unit_set
 		*set;       /* a set made by the caller instead (`berth run`, a reload), borrowed */
 	const char *worker; /* path of berth-worker */
-	bool foreground;  /* `berth run`: no lock, no wanted, no control socket, nothing adopted */
-	int in, out, err; /* foreground: the payload's; -1: /dev/null */
+	bool foreground;    /* `berth run`: no wanted, no control socket, nothing adopted */
+	int in, out, err;   /* foreground: the payload's; -1: /dev/null */
 	void (*on_console)(struct supervisor *sv, int fd /* taken */, void *data); /* with a tty */
 	/* PID 1: signals other than SIGCHLD; true when it is dealt with. NULL: TERM leaves everything
 	 * running, INT (twice: without patience) stops everything, HUP reads the configuration anew. */
