@@ -184,7 +184,7 @@ repaired() {
 	nft delete table inet theirs
 	run -0 berth reload
 	wait_until 5 answers
-	repaired 3
+	wait_until 5 repaired 3
 	pid=$(pid_of a)
 	kill -STOP "$SUPERVISOR"
 	nft flush ruleset
