@@ -35,6 +35,25 @@ need_root_fs() {
 		skip "no $1 root on this machine: $(tail -n 1 "$BATS_TEST_TMPDIR/roots.why")"
 }
 
+# large_unit TREE: a root of 2.3 GB, and large.container of the image "large", which reads all of it.
+large_unit() {
+	local size=$((2300 << 20))
+	[ -n "${BERTH_SOAK:-}" ] || skip "takes a minute and 8 GB of disk: make soak"
+	cp -a "$ROOTS/busybox" "$1"
+	openssl enc -aes-128-ctr -nosalt -pass pass:large </dev/zero 2>/dev/null | head -c $size >"$1/big" || true
+	LARGE=$(sha256sum "$1/big" | cut -d' ' -f1)
+	unit large.container <<-EOT
+		[Container]
+		Image=large
+		Exec=sh -c "sha256sum /big >/run/sum && exec sleep 1000"
+		Tmpfs=/run
+		Network=none
+		[Install]
+		WantedBy=default.target
+	EOT
+}
+large_is_whole() { berth exec large cat /run/sum 2>/dev/null | grep -qx "$LARGE  /big"; }
+
 # need_controller memory|pids|cpu: limits are proven only where they can be enforced.
 need_controller() {
 	local top

@@ -678,3 +678,15 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	[ ! -e "$FILE" ]
 	[ -z "$(find "$BATS_TEST_TMPDIR" -name 'site.*')" ]
 }
+
+@test "an image of 2 GiB lies in the file, and another behind it" {
+	large_unit "$MADE/tree"
+	web
+	pack --image large="$MADE/tree" --compress none
+	"$PACKER" bundle verify "$FILE"
+	BERTH=$FILE
+	[ "$(berth bundle ls --json | jq '[.[] | select(.name | contains("web"))][0].offset')" -gt $((2 << 30)) ]
+	start_supervise
+	wait_until 60 large_is_whole
+	wait_until 10 serves
+}

@@ -205,6 +205,14 @@ sha256:$second" ]
 	umount "$STATE"
 }
 
+@test "an image of 2 GiB comes through a pipe, and runs" {
+	large_unit "$MADE/tree"
+	tar -C "$MADE/tree" -c . | zstd -q -1 | image import --name large -
+	run -0 image verify
+	start_supervise
+	wait_until 60 large_is_whole
+}
+
 @test "it tells how far it is: lines, a bar, JSON" {
 	mkfifo "$MADE/pipe"
 	tar -C "$ROOTS/busybox" -cf "$MADE/root.tar" .
