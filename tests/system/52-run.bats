@@ -9,12 +9,16 @@ prepare() {
 }
 
 in_front() { "$BERTH" --config "$UNITS" run --network none "$@"; }
-# typed SCRIPT WORDS…: berth run on a terminal, with what is typed from a shell.
+# typed SCRIPT WORDS…: berth run on a terminal, with what the script types; `up` in it waits until somebody
+# in the container has made /up/here.
 typed() {
 	local script=$1
 	shift
 	command -v script >/dev/null || skip "script is not installed: no terminal to type at"
-	bash -c "$script" | TERM=xterm script -qec "'$BERTH' --config '$UNITS' run --network none $*" /dev/null
+	mkdir -p "$BATS_TEST_TMPDIR/up"
+	rm -f "$BATS_TEST_TMPDIR/up/here"
+	bash -c "up() { until [ -e '$BATS_TEST_TMPDIR/up/here' ]; do sleep 0.05; done; }; $script" |
+		TERM=xterm script -qec "stty rows 33 cols 44; '$BERTH' --config '$UNITS' run --network none -v '$BATS_TEST_TMPDIR/up:/up' $*" /dev/null
 }
 
 @test "its exit code is the command's, or says why there is none" {
@@ -51,19 +55,22 @@ typed() {
 }
 
 @test "at a terminal: a shell, its size, Ctrl-C for the program in it" {
-	output=$(typed 'sleep 1; echo "tty && stty size; sleep 50"; sleep 1; printf "\003"; sleep 0.5; echo "echo code \$?"; echo exit 7' -it "$ROOT" sh) || status=$?
-	echo "$output"
+	output=$(typed 'echo "tty && stty size; touch /up/here; sleep 50"; up; sleep 0.5; printf "\003"; sleep 0.5
+		echo "echo code \$?"; echo exit 7' -it "$ROOT" sh) || status=$?
 	[ "$status" = 7 ]
 	has '/dev/'
+	has '33 44'
 	has 'code 130'
 }
 
 @test "Ctrl-C stops it; what does not stop is told of, and killed by the next" {
-	output=$(typed 'sleep 1; printf "\003"; sleep 1' "$ROOT" sh -c "'trap \"echo bye; exit 4\" TERM; while :; do sleep 0.1; done'") || status=$?
+	output=$(typed 'up; printf "\003"; sleep 1' "$ROOT" \
+		sh -c "'trap \"echo bye; exit 4\" TERM; touch /up/here; while :; do sleep 0.1; done'") || status=$?
 	[ "$status" = 4 ]
 	has bye
 	status=0
-	output=$(typed 'sleep 1; printf "\003"; sleep 2; printf "\003"; sleep 1' "$ROOT" sleep 100) || status=$?
+	output=$(typed 'up; printf "\003"; sleep 2.5; printf "\003"; sleep 1' "$ROOT" \
+		sh -c "'touch /up/here; exec sleep 100'") || status=$?
 	[ "$status" = 137 ]
 	has 'it was asked to stop and has not ended yet; once more to kill it'
 }
