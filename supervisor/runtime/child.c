@@ -8,8 +8,9 @@
  * The steps that may wait for a disk are in build.c, those about /proc, /sys and /dev in kernelfs.c, the
  * others here.
  *
- * May not be used here: the log, the loop, NSS, locale, stdio streams; after STAGE_VOLUMES, the heap. A
- * step that fails ends us: its words go to the supervisor. A privilege half dropped is never repaired.
+ * May not be used here: the log, the loop, NSS, locale, stdio (but for streams in memory); after
+ * STAGE_VOLUMES, the heap. A step that fails ends us: its words go to the supervisor. A privilege half
+ * dropped is never repaired.
  * PR_SET_PDEATHSIG is never set: it survives exec and would kill the container together with its
  * supervisor.
  *
