@@ -56,6 +56,18 @@ static void learn_who(struct net_watch *watch, const struct nlmsghdr *h)
 	(void)snprintf(watch->who, sizeof watch->who, "%s", name ? mnl_attr_get_str(name) : "");
 }
 
+/* The changes of a transaction are told first, and after them, in a message of its own that may be late,
+ * who made it: then they count. */
+static void take_commit(struct net_watch *watch, const struct nlmsghdr *h)
+{
+	bool was = watch->hurt_inet || watch->hurt_bridge;
+
+	watch->hurt_inet = watch->next_inet;
+	watch->hurt_bridge = watch->next_bridge;
+	if (!was && (watch->hurt_inet || watch->hurt_bridge))
+		learn_who(watch, h);
+}
+
 /* Our own change ends with a table that is made anew, so that nothing of it counts as a loss. */
 static void take_in(struct net_watch *watch, const struct nlmsghdr *h)
 {
@@ -65,10 +77,10 @@ static void take_in(struct net_watch *watch, const struct nlmsghdr *h)
 	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
 		mnl_nlmsg_get_payload_len(h) < sizeof *info)
 		return;
-	hurt = info->nfgen_family == NFPROTO_BRIDGE ? &watch->hurt_bridge : &watch->hurt_inet;
+	hurt = info->nfgen_family == NFPROTO_BRIDGE ? &watch->next_bridge : &watch->next_inet;
 	switch (h->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWGEN:
-		learn_who(watch, h);
+		take_commit(watch, h);
 		return;
 	case NFT_MSG_NEWTABLE:
 		*hurt = *hurt && !is_ours(watch, h);
@@ -105,4 +117,9 @@ int net_watch_read(struct net_watch *watch)
 			take_in(watch, h);
 	}
 	return lost;
+}
+
+void net_watch_forget(struct net_watch *watch)
+{
+	watch->hurt_inet = watch->hurt_bridge = watch->next_inet = watch->next_bridge = false;
 }

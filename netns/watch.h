@@ -14,8 +14,9 @@ struct net_watch {
 	char table[64];
 	/* Something of ours was deleted since the table was last made: of family inet, of bridge. */
 	bool hurt_inet, hurt_bridge;
-	char who[32]; /* the program that committed last, "" when it is not known */
-	uint32_t pid; /* in the initial namespace */
+	bool next_inet, next_bridge; /* the same, with what was told and is of nobody yet */
+	char who[32];                /* the program that did it, "" when it is not known */
+	uint32_t pid;                /* in the initial namespace */
 };
 
 /* net_watch_open - from now on, in the caller's network namespace. Fails: -errno of socket, setsockopt. */
@@ -27,5 +28,7 @@ void net_watch_close(struct net_watch *watch);
  * Gives: 0; 1 when messages were lost, so that nobody knows.
  */
 int net_watch_read(struct net_watch *watch);
+/* What was told so far does not count. */
+void net_watch_forget(struct net_watch *watch);
 
 #endif

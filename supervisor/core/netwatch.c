@@ -104,7 +104,7 @@ void netwatch_settle(struct supervisor *sv)
 		return;
 	/* What was lost was lost in the crowd of our own. */
 	if (net_watch_read(&sv->watch))
-		sv->watch.hurt_inet = sv->watch.hurt_bridge = false;
+		net_watch_forget(&sv->watch);
 	look(sv, false);
 }
 
