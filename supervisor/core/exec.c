@@ -54,18 +54,29 @@ static bool check_ended(struct exec *exec)
 	return true;
 }
 
-static void on_exec_report(struct loop *loop, uint32_t events, void *data);
+static void report_ended(struct exec *exec)
+{
+	struct exec_news news = { .event = EXEC_STARTED, .pid = exec->w.c.pid, .fd = -1 };
+
+	if (exec->w.failed)
+		return;
+	news.fd = exec->fn ? fd_take(&exec->console) : -1;
+	tell(exec, &news);
+}
+
+static void on_exec_message(void *owner, const struct report *report, int console);
 
 static void on_exec_exit(struct loop *loop, uint32_t events, void *data)
 {
 	struct exec *exec = data;
 	struct exec_news news = { .event = EXEC_EXITED, .pid = exec->w.c.pid, .fd = -1 };
 
-	/* STARTED comes before EXITED. The report cannot be the end of it: a pidfd is open. */
-	if (exec->w.c.report_fd >= 0)
-		on_exec_report(loop, events, exec);
+	(void)events;
 	if (exec->sv->sys->pidfd_reap(exec->w.c.pidfd, &news.status) == 0)
 		return;
+	/* STARTED comes before EXITED. */
+	if (watched_last_words(loop, &exec->w, on_exec_message, exec))
+		report_ended(exec);
 	loop_remove(loop, &exec->w.pidfd_id);
 	fd_close(&exec->w.c.pidfd);
 	exec->w.c.pid = 0;
@@ -98,15 +109,7 @@ static void on_exec_report(struct loop *loop, uint32_t events, void *data)
 	(void)events;
 	if (!watched_read(loop, &exec->w, on_exec_message, exec))
 		return;
-	if (!exec->w.failed) {
-		struct exec_news news = {
-			.event = EXEC_STARTED,
-			.pid = exec->w.c.pid,
-			.fd = exec->fn ? fd_take(&exec->console) : -1,
-		};
-
-		tell(exec, &news);
-	}
+	report_ended(exec);
 	(void)check_ended(exec);
 }
 

@@ -391,8 +391,7 @@ static int sweep(const void *data, struct err *err)
 	return volume_sweep(path, err);
 }
 
-/* By a process of its own: what was cut off may be many files. */
-static void sweep_volumes(struct supervisor *sv)
+void supervisor_sweep_volumes(struct supervisor *sv)
 {
 	struct err err = { 0 };
 
@@ -459,7 +458,7 @@ static int open_all(struct supervisor *sv, struct err *err)
 	network_names(sv);
 	network_take_up(sv);
 	images_begin(sv);
-	sweep_volumes(sv);
+	supervisor_sweep_volumes(sv);
 	begin_all(sv);
 	return 0;
 }

@@ -165,6 +165,8 @@ static void check_finished(struct service *s)
 		finish(s);
 }
 
+static void on_message(void *owner, const struct report *report, int console);
+
 static void on_probe_exit(struct loop *loop, uint32_t events, void *data)
 {
 	struct service *s = data;
@@ -173,6 +175,7 @@ static void on_probe_exit(struct loop *loop, uint32_t events, void *data)
 	(void)events;
 	if (s->sv->sys->pidfd_reap(w->c.pidfd, &s->probe->status) == 0)
 		return;
+	(void)watched_last_words(loop, w, on_message, s);
 	loop_remove(loop, &w->pidfd_id);
 	fd_close(&w->c.pidfd);
 	w->c.pid = 0;

@@ -221,11 +221,17 @@ static void describe_exit(struct service *s)
 		service_fail(s, "the main process exited with code %d", last->code);
 }
 
+static void on_report_message(void *owner, const struct report *report, int console);
+static void report_ended(struct service *s);
+
 static void leader_ended(struct service *s, bool known, int status)
 {
 	struct cgroup_usage usage = { 0 };
-	enum service_state state = s->m.state;
+	enum service_state state;
 
+	if (watched_last_words(s->sv->loop, &s->w, on_report_message, s))
+		report_ended(s);
+	state = s->m.state;
 	loop_remove(s->sv->loop, &s->w.pidfd_id);
 	loop_timer_cancel(s->sv->loop, &s->reap_timer);
 	fd_close(&s->w.c.pidfd);
@@ -339,8 +345,19 @@ static void on_report_message(void *owner, const struct report *report, int cons
 	}
 }
 
+/* A volume is made beside its name: a child that was killed at it leaves that. */
+static bool makes_volumes(const struct container_spec *spec)
+{
+	for (size_t i = 0; i < spec->nmounts; i++)
+		if (spec->mounts[i].kind == MOUNT_VOLUME)
+			return true;
+	return false;
+}
+
 static void report_ended(struct service *s)
 {
+	if (s->w.failed && s->w.stage == STAGE_VOLUMES && makes_volumes(s->unit->spec))
+		supervisor_sweep_volumes(s->sv);
 	s->failure_stage = (uint8_t)(s->w.failed ? s->w.stage : STAGE_NONE);
 	s->failure_code = (uint16_t)(s->w.failed && s->w.err ? s->w.err->code : 0);
 	if (s->w.failed) {

@@ -185,6 +185,9 @@ void watched_fail(struct watched *w, const struct err *err);
 /* watched.c: read what there is to read; true when the report has just ended. */
 typedef void watched_warn_fn(void *owner, const struct report *report, int console);
 bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner);
+/* After its process was reaped: the same, and the report ends with that. A process that we forked in the
+ * meantime may hold the other end for a moment more, so that no end of file comes. */
+bool watched_last_words(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner);
 int watched_add(struct loop *loop, struct watched *w, loop_fd_fn *on_report, loop_fd_fn *on_builder,
 	void *owner);
 /* The main process, once it is there; harmless to repeat. 0 or -errno. */
@@ -226,6 +229,8 @@ void supervisor_note(struct supervisor *sv, const char *fmt, ...)
 /* open.c: before each process that is born in a cgroup. Where a service manager has made our cgroup
  * anew, the new one is taken; -ENOENT: there is none. */
 int supervisor_renew_cgroups(struct supervisor *sv, struct err *err);
+/* What was cut off when volumes were made, by a process of its own: it may be many files. */
+void supervisor_sweep_volumes(struct supervisor *sv);
 /* Everything that has to happen between two events: stops, starts, watchers. */
 bool supervisor_turn(struct supervisor *sv);
 

@@ -91,6 +91,18 @@ bool watched_read(struct loop *loop, struct watched *w, watched_warn_fn *fn, voi
 	return false;
 }
 
+bool watched_last_words(struct loop *loop, struct watched *w, watched_warn_fn *fn, void *owner)
+{
+	if (w->c.report_fd < 0)
+		return false;
+	if (watched_read(loop, w, fn, owner))
+		return true;
+	loop_remove(loop, &w->report_id);
+	container_hang_up(&w->c);
+	report_ended(loop, w);
+	return true;
+}
+
 bool watched_reap_builder(struct supervisor *sv, struct watched *w)
 {
 	int status;

@@ -360,6 +360,12 @@ static void forget_stage(struct container *container)
 	container->shared_stage = NULL;
 }
 
+void container_hang_up(struct container *container)
+{
+	fd_close(&container->report_fd);
+	forget_stage(container);
+}
+
 /* The preparer is done: now the container. A clone that fails is reported like any failure. */
 static int read_prepared(struct container *container, struct report *report)
 {
@@ -387,8 +393,7 @@ int container_read_report(struct container *container, struct report *ret, int *
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n != (ssize_t)sizeof report) {
-		fd_close(&container->report_fd);
-		forget_stage(container);
+		container_hang_up(container);
 		if (n > 0 && nfds == 1)
 			fd_close(&fds[0]);
 		return 0;
@@ -431,10 +436,9 @@ bool container_exec_happened(const struct container *container)
 void container_done(struct container *container)
 {
 	fd_close(&container->builder_pidfd);
-	fd_close(&container->report_fd);
 	fd_close(&container->pidfd);
 	fd_close(&container->cgroup_fd);
-	forget_stage(container);
+	container_hang_up(container);
 	pending_free(&container->pending);
 	container->builder = container->pid = 0;
 }

@@ -158,6 +158,9 @@ int container_exec(const struct container_env *env, const struct container_spec 
  */
 int container_read_report(struct container *container, struct report *ret, int *ret_console);
 
+/* As the end of file: nothing that comes later is read. */
+void container_hang_up(struct container *container);
+
 /* Lets the child go on to exec, after the caller has recorded its pid. 0 (also when it is dead already:
  * the report says why) or -errno. */
 int container_go(struct container *container);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "supervisor/base/fd.h"
+#include "supervisor/core/service.h"
 #include "supervisor/runtime/container.h"
 
 static struct container report_pair(int *ret_theirs)
@@ -89,12 +90,47 @@ static void test_dead_before_go(void **state)
 	container_done(&container);
 }
 
+static void nothing_else(void *owner, const struct report *report, int console)
+{
+	(void)owner;
+	(void)console;
+	assert_int_equal(report->kind, REPORT_WARN);
+}
+
+/* It is dead, and a process that was forked before holds the other end still: no end of file comes. */
+static void test_end_without_end_of_file(void **state)
+{
+	int theirs;
+	struct watched w = { .c = report_pair(&theirs) };
+	struct watched silent = { .c = CONTAINER_NONE };
+
+	(void)state;
+	assert_false(watched_read(NULL, &w, nothing_else, NULL));
+	say(theirs, REPORT_WARN, "careful");
+	say(theirs, REPORT_FAIL, "no such directory");
+	assert_true(watched_last_words(NULL, &w, nothing_else, NULL));
+	assert_true(w.failed);
+	assert_non_null(strstr(watched_words(&w), "no such directory"));
+	assert_int_equal(w.c.report_fd, -1);
+	assert_false(watched_last_words(NULL, &w, nothing_else, NULL));
+	assert_int_equal(close(theirs), 0);
+	watched_done(NULL, &w);
+	/* Without a word: where it died is what there is to say. */
+	silent.c = report_pair(&theirs);
+	assert_true(watched_last_words(NULL, &silent, nothing_else, NULL));
+	assert_true(silent.failed);
+	assert_non_null(strstr(watched_words(&silent), "the process died there"));
+	assert_int_equal(close(theirs), 0);
+	watched_done(NULL, &silent);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_words_before_a_reset),
 		cmocka_unit_test(test_dead_before_go),
+		cmocka_unit_test(test_end_without_end_of_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
