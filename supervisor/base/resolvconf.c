@@ -1,5 +1,6 @@
 #include "supervisor/base/resolvconf.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,20 @@ static bool put_lines(const char *text, bool all, FILE *out)
 	return server;
 }
 
-void resolvconf_host(const char *run_dir, bool all, FILE *out)
+/* One that is not there names nobody, nor does what is no file, or a book. */
+static int read_lines(const char *path, char *text, size_t size, struct err *err)
+{
+	ssize_t n = file_read_at(AT_FDCWD, path, text, size);
+
+	if (n >= 0)
+		return 0;
+	text[0] = '\0';
+	if (n == -ENOENT || n == -ENOTDIR || n == -EINVAL || n == -EFBIG)
+		return 0;
+	return err_sys(err, (int)-n, "read the name servers in %s", path);
+}
+
+int resolvconf_host(const char *run_dir, bool all, FILE *out, struct err *err)
 {
 	char ours[300];
 	const char *const places[] = { "/etc/resolv.conf", ours,
@@ -46,18 +60,19 @@ void resolvconf_host(const char *run_dir, bool all, FILE *out)
 		own_mem char *lines = NULL;
 		size_t n = 0;
 		FILE *page = open_memstream(&lines, &n);
-		bool server;
+		bool server = false;
+		int r = page ? read_lines(places[i], text, sizeof text, err) : 0;
 
-		if (!page)
-			return;
-		if (file_read_at(AT_FDCWD, places[i], text, sizeof text) < 0)
-			text[0] = '\0';
-		server = put_lines(text, all, page);
-		if (fclose(page) != 0)
-			return;
+		if (page && r == 0)
+			server = put_lines(text, all, page);
+		if (!page || fclose(page) != 0)
+			return err_sys(err, ENOMEM, "read the name servers in %s", places[i]);
+		if (r < 0)
+			return r;
 		if (server || i + 1 == sizeof places / sizeof places[0]) {
 			(void)fputs(lines, out);
-			return;
+			return 0;
 		}
 	}
+	return 0;
 }

@@ -5,13 +5,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "supervisor/base/err.h"
+
 /*
  * resolvconf_host - its lines, of the first of these that names a server: /etc/resolv.conf,
  *                   RUN_DIR/resolv.conf (of the uplinks), what systemd-resolved asks
  *
  * all: also servers on the host's own loopback, which no container reaches. When none names a server:
  * the lines of the last. Blocks: on the disk.
+ * Fails: one of them is there and cannot be read.
  */
-void resolvconf_host(const char *run_dir, bool all, FILE *out);
+int resolvconf_host(const char *run_dir, bool all, FILE *out, struct err *err);
 
 #endif

@@ -423,14 +423,19 @@ static int set_up(const void *data, struct err *err)
 	return r;
 }
 
-static void text_refresh(
-	const struct service *s, const char *what, const char *name, const char *text)
+static void text_refresh(const struct service *s, const char *what, const char *name,
+	int (*make)(const char *, const struct container_spec *, char **, struct err *))
 {
-	int r = name && text ? volume_text_refresh(s->sv->env.run_dir, name, text) : 0;
+	const char *run_dir = s->sv->env.run_dir;
+	own_mem char *text = NULL;
+	struct err err = { 0 };
+	int r = name ? make(run_dir, s->unit->spec, &text, &err) : 0;
 
+	if (r >= 0 && text)
+		r = volume_text_refresh(run_dir, name, text);
 	if (r < 0)
 		log_warning("%s: its %s cannot be brought up to date: %s", s->unit->stem, what,
-			strerror(-r));
+			err.code ? err.text : strerror(-r));
 }
 
 /* Names of siblings that came or went with a new configuration, and name servers of the host, told to
@@ -443,16 +448,8 @@ void network_names(const struct supervisor *sv)
 
 		if (!machine_alive(&s->m))
 			continue;
-		if (spec->hosts && spec->hosts_name) {
-			own_mem char *text = hosts_text(sv->env.run_dir, spec);
-
-			text_refresh(s, "/etc/hosts", spec->hosts_name, text);
-		}
-		if (spec->resolv_conf && spec->resolv_name) {
-			own_mem char *text = resolv_text(sv->env.run_dir, spec);
-
-			text_refresh(s, "/etc/resolv.conf", spec->resolv_name, text);
-		}
+		text_refresh(s, "/etc/hosts", spec->hosts_name, hosts_text);
+		text_refresh(s, "/etc/resolv.conf", spec->resolv_name, resolv_text);
 		/* A name server reads them again; also when a supervisor before us died before this. */
 		if (spec->secluded && !spec->asks_for)
 			(void)sv->sys->pidfd_signal(s->w.c.pidfd, SIGHUP);

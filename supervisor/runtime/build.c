@@ -534,9 +534,11 @@ static int add_lease(struct plan *plan, struct err *err)
 static int add_secluded(struct plan *plan, struct err *err)
 {
 	const struct container_spec *spec = plan->spec;
-	own_mem char *servers = spec->resolv_conf ? resolv_text(plan->env->run_dir, spec) : NULL;
-	int r = spec->asks_for ? add_lease(plan, err) : 0;
+	own_mem char *servers = NULL;
+	int r = resolv_text(plan->env->run_dir, spec, &servers, err);
 
+	if (r >= 0 && spec->asks_for)
+		r = add_lease(plan, err);
 	if (r >= 0)
 		r = add_text(plan, spec->hosts_name, spec->hosts, SECLUDE_HOSTS, err);
 	if (r >= 0)
@@ -551,13 +553,16 @@ int step_volumes(struct plan *plan, struct err *err)
 {
 	const char *notify = plan->notify_socket;
 	const struct container_spec *spec = plan->spec;
-	own_mem char *resolv = spec->resolv_conf ? resolv_text(plan->env->run_dir, spec) : NULL;
-	own_mem char *hosts = spec->hosts ? hosts_text(plan->env->run_dir, spec) : NULL;
+	own_mem char *resolv = NULL;
+	own_mem char *hosts = NULL;
 	char hostname[80];
-	int r = 0;
+	int r;
 
 	if (spec->native)
 		return spec->secluded ? add_secluded(plan, err) : 0;
+	r = resolv_text(plan->env->run_dir, spec, &resolv, err);
+	if (r >= 0)
+		r = hosts_text(plan->env->run_dir, spec, &hosts, err);
 	for (size_t i = 0; r >= 0 && i < spec->nmounts; i++) {
 		r = add_volume(plan, &spec->mounts[i], err);
 		if (r < 0 && spec->mounts[i].origin)

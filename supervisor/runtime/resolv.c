@@ -1,5 +1,6 @@
 #include "supervisor/runtime/resolv.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,21 +34,40 @@ static bool put_leased(const char *run_dir, const struct container_spec *spec, F
 	return any;
 }
 
-/* What the surroundings say, as lines of a resolv.conf. */
-static char *outside(const char *run_dir, const struct container_spec *spec)
+/* A text that is written as a stream: begun with the first, its end is the second. */
+static FILE *text_begin(char **text, size_t *n, struct err *err)
 {
-	char *text = NULL;
-	size_t n = 0;
-	FILE *out = open_memstream(&text, &n);
+	FILE *out = open_memstream(text, n);
 
 	if (!out)
-		return NULL;
+		(void)err_sys(err, ENOMEM, "write a file for the container");
+	return out;
+}
+
+static int text_end(FILE *out, char **text, int r, struct err *err)
+{
+	if (fclose(out) != 0 && r == 0)
+		r = err_sys(err, ENOMEM, "write a file for the container");
+	if (r < 0) {
+		free(*text);
+		*text = NULL;
+	}
+	return r;
+}
+
+/* What the surroundings say, as lines of a resolv.conf. */
+static int outside(
+	const char *run_dir, const struct container_spec *spec, char **ret, struct err *err)
+{
+	size_t n = 0;
+	FILE *out = text_begin(ret, &n, err);
+	int r = 0;
+
+	if (!out)
+		return -ENOMEM;
 	if (spec->resolv_host != RESOLV_NONE && !put_leased(run_dir, spec, out))
-		resolvconf_host(run_dir, spec->resolv_host == RESOLV_ALL, out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+		r = resolvconf_host(run_dir, spec->resolv_host == RESOLV_ALL, out, err);
+	return text_end(out, ret, r, err);
 }
 
 static const char *line_next(const char *line)
@@ -85,15 +105,22 @@ static void put_servers(const char *lines, FILE *out)
 		(void)fputs("server=/#/\n", out);
 }
 
-char *resolv_text(const char *run_dir, const struct container_spec *spec)
+int resolv_text(const char *run_dir, const struct container_spec *spec, char **ret, struct err *err)
 {
-	own_mem char *lines = outside(run_dir, spec);
-	char *text = NULL;
+	own_mem char *lines = NULL;
 	size_t n = 0;
-	FILE *out = lines ? open_memstream(&text, &n) : NULL;
+	FILE *out;
+	int r;
 
+	*ret = NULL;
+	if (!spec->resolv_conf)
+		return 0;
+	r = outside(run_dir, spec, &lines, err);
+	if (r < 0)
+		return r;
+	out = text_begin(ret, &n, err);
 	if (!out)
-		return NULL;
+		return -ENOMEM;
 	if (spec->resolv_host == RESOLV_SERVERS)
 		put_servers(lines, out);
 	else if (spec->resolv_host != RESOLV_SEARCH)
@@ -101,20 +128,20 @@ char *resolv_text(const char *run_dir, const struct container_spec *spec)
 	(void)fputs(spec->resolv_conf, out);
 	if (spec->resolv_host == RESOLV_SEARCH)
 		put_search(lines, out);
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return text_end(out, ret, 0, err);
 }
 
-char *hosts_text(const char *run_dir, const struct container_spec *spec)
+int hosts_text(const char *run_dir, const struct container_spec *spec, char **ret, struct err *err)
 {
-	char *text = NULL;
 	size_t n = 0;
-	FILE *out = open_memstream(&text, &n);
+	FILE *out;
 
+	*ret = NULL;
+	if (!spec->hosts)
+		return 0;
+	out = text_begin(ret, &n, err);
 	if (!out)
-		return NULL;
+		return -ENOMEM;
 	(void)fputs(spec->hosts, out);
 	for (size_t i = 0; i < spec->nleases; i++) {
 		const struct lease_spec *lease = &spec->leases[i];
@@ -124,8 +151,5 @@ char *hosts_text(const char *run_dir, const struct container_spec *spec)
 			(void)fprintf(
 				out, "%s\t%s\n", net_addr_print(&addr, false).text, lease->names);
 	}
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return text_end(out, ret, 0, err);
 }
