@@ -26,7 +26,7 @@ static int open_stored(const struct supervisor *sv)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A unit that is gone, and comes back one day, begins anew. */
+/* A unit that is gone, and comes back one day, begins anew. And what was cut off while it was written. */
 static void forget_gone(const struct supervisor *sv, int fd)
 {
 	int copy = fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -37,7 +37,7 @@ static void forget_gone(const struct supervisor *sv, int fd)
 		return;
 	}
 	for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-		bool is_unit = entry->d_name[0] == '.';
+		bool is_unit = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
 
 		for (size_t i = 0; i < sv->nservices && !is_unit; i++)
 			is_unit = strcmp(sv->services[i].unit->stem, entry->d_name) == 0;
@@ -84,6 +84,7 @@ static int mirror(const void *data, struct err *err)
 		r = stored = open_stored(sv);
 	if (r < 0)
 		return err_sys(err, -r, "open %s", path);
+	forget_gone(sv, stored);
 	(void)snprintf(path, sizeof path, "%s/wanted", sv->env.run_dir);
 	dir = opendir(path);
 	if (!dir)
@@ -114,7 +115,7 @@ static void mirrored(struct supervisor *sv, int r, const struct err *err, void *
 	if (r < 0)
 		supervisor_note(
 			sv, "a start or stop by hand will not outlive a reboot: %s", err->text);
-	else if (sv->wanted_changed)
+	if (sv->wanted_changed)
 		mirror_begin(sv);
 }
 
