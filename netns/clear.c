@@ -19,6 +19,7 @@
 #include "netns/net.h"
 #include "netns/netns.h"
 #include "supervisor/base/fd.h"
+#include "supervisor/base/own.h"
 
 /* ---- sockets ---------------------------------------------------------------------------------- */
 static const struct {
@@ -348,4 +349,20 @@ int net_clear(int netns_fd, const struct net_spec *net, enum net_others others, 
 	if (r == 0 && others != NET_OTHERS_ADMIN)
 		r = clear_config(netns_fd, net, err);
 	return r < 0 ? r : net_attach(netns_fd, net->ifaces, net->nifaces, err);
+}
+
+int net_remove(const char *pin)
+{
+	static const struct net_spec nothing;
+	own_fd fd = netns_open(pin, NULL);
+	own_rtnl ask = { 0 };
+	own_rtnl act = { 0 };
+	struct clear clear = { .net = &nothing, .act = &act };
+
+	if (fd >= 0 && rtnl_open(&ask, fd, NETLINK_ROUTE, NULL) == 0 &&
+		rtnl_open(&act, fd, NETLINK_ROUTE, NULL) == 0)
+		(void)clear_links(&clear, &ask, NULL);
+	if (fd >= 0)
+		(void)clear_sockets(fd, UINT32_MAX, NULL);
+	return netns_remove(pin);
 }

@@ -133,8 +133,13 @@ int netns_ensure(const char *pin, bool *ret_made, struct err *err);
 int netns_open(const char *pin, struct err *err);
 /* The caller enters a namespace that somebody else made and named ("/run/netns/x"). */
 int netns_join(const char *path, struct err *err);
-/* Unmounts and removes the pin; 0 also when there is none. */
-int netns_remove(const char *pin);
+/*
+ * net_remove - a namespace that nobody is in any more, and its pin; 0 also when there is none
+ *
+ * What the kernel still has to send for the dead keeps the namespace for minutes, and with a macvlan an
+ * address on the network outside, which the next one could not have: so these and all sockets go first.
+ */
+int net_remove(const char *pin);
 
 /*
  * net_attach - links, addresses, default routes of every iface; idempotent

@@ -18,4 +18,7 @@ int netns_leave(int *back, struct err *err);
 int netns_sysctl(const char *value, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Unmounts and removes the pin; 0 also when there is none. */
+int netns_remove(const char *pin);
+
 #endif

@@ -604,7 +604,7 @@ static void prune_pins(const struct supervisor *sv, bool all)
 			continue;
 		(void)devices_back(&sv->env, name, NULL);
 		(void)snprintf(path, sizeof path, "%s/pin/%s", sv->env.run_dir, entry->d_name);
-		(void)netns_remove(path);
+		(void)net_remove(path);
 	}
 	(void)closedir(dir);
 }

@@ -82,7 +82,7 @@ static int leave_old(const struct plan *plan, const struct container_spec *spec,
 			renewed ? 0 : spec->net.ndevices, err);
 	if (r < 0 || !renewed)
 		return r;
-	r = netns_remove(pin);
+	r = net_remove(pin);
 	return r < 0 ? err_sys(err, -r, "remove the network namespace pinned at %s", pin) : 0;
 }
 
@@ -150,7 +150,7 @@ static int prepare_network(const struct plan *plan, struct err *err)
 	if (r == 0)
 		r = net_devices_take(fd, net->devices, net->ndevices, err);
 	if (r < 0 && made)
-		(void)netns_remove(pin);
+		(void)net_remove(pin);
 	return r;
 }
 

@@ -127,7 +127,7 @@ static int do_pin(int argc, char **argv, struct err *err)
 
 static int do_unpin(int argc, char **argv, struct err *err)
 {
-	int r = netns_remove(argv[0]);
+	int r = net_remove(argv[0]);
 
 	(void)argc;
 	return r < 0 ? err_sys(err, -r, "remove pin %s", argv[0]) : 0;
@@ -388,7 +388,7 @@ static int bench_units(const char *pin, uint64_t ns[STEPS][BENCH_RUNS], struct e
 
 		r = net_detach(&units[run].iface, 1, err);
 		middle = clock_monotonic();
-		(void)netns_remove(path[run]);
+		(void)net_remove(path[run]);
 		ns[STEP_DETACH][run] = middle - start;
 		ns[STEP_UNPIN][run] = clock_monotonic() - middle;
 	}

@@ -277,6 +277,34 @@ settings() {
 	ip link del lan0
 }
 
+# What a process has not got rid of when it dies the kernel goes on sending, for minutes, in its namespace.
+@test "macvlan: data that nobody takes keep no address from the next container" {
+	need_link macvlan
+	ip link add plant0 type veth peer name plant1
+	ip addr add 10.71.0.1/24 dev plant1
+	ip link set plant1 up
+	network plant Driver=macvlan Options=parent=plant0 Subnet=10.71.0.0/24
+	on a plant.network
+	python3 -c 'import socket, time
+s = socket.create_server(("10.71.0.1", 9000)); c, _ = s.accept(); time.sleep(1000)' 3>&- 4>&- &
+	listens() { ss -Hltn '( sport = :9000 )' | grep -q .; }
+	wait_until 10 listens
+	start_supervise
+	wait_for ready a
+	was=$(inside a cat /sys/class/net/eth0/address)
+	berth exec a sh -c 'nc 10.71.0.1 9000 </dev/zero' 3>&- 4>&- &
+	queued() { [ "$(inside a ss -Htn state established '( dport = :9000 )' | awk '{ print ($2 > 100000) }')" = 1 ]; }
+	wait_until 10 queued
+	stop_supervise
+	start_supervise
+	wait_for ready a
+	[ "$(inside a cat /sys/class/net/eth0/address)" = "$was" ]
+	pings a 10.71.0.1
+	run ! grep 'cannot start' "$BATS_TEST_TMPDIR/supervise.log"
+	stop_supervise
+	ip link del plant0
+}
+
 @test "macvlan: on the parent's network, stable, private, gone with its container" {
 	need_link macvlan
 	cable() {

@@ -328,7 +328,7 @@ static void child_run(void)
 	child_check(net_detach(ifaces, 1, &err), &err, "detach");
 	child_check(if_nametoindex("b1") ? -1 : 0, &err, "detached");
 	child_check(if_nametoindex("b2") ? 0 : -1, &err, "the other stays");
-	child_check(netns_remove("/tmp/pin"), &err, "remove the pin");
+	child_check(net_remove("/tmp/pin"), &err, "remove the pin");
 	_exit(made ? CHILD_OK : CHILD_FAILED);
 }
 
