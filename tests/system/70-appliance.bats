@@ -685,7 +685,7 @@ untouched() { cmp "$FILE" "$MADE/whole" && [ "$(find "$BATS_TEST_TMPDIR" -maxdep
 	pack --image large="$MADE/tree" --compress none
 	"$PACKER" bundle verify "$FILE"
 	BERTH=$FILE
-	[ "$(berth bundle ls --json | jq '[.[] | select(.name | contains("web"))][0].offset')" -gt $((2 << 30)) ]
+	[ "$(berth bundle ls --json | jq '[.[] | select(.kind == "image" and (.name | contains("web")))][0].offset')" -gt $((2 << 30)) ]
 	start_supervise
 	wait_until 60 large_is_whole
 	wait_until 10 serves
