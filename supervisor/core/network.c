@@ -552,8 +552,9 @@ static void was_released(struct supervisor *sv, int r, const struct err *err, vo
 {
 	struct service *s = data;
 
+	(void)sv;
 	s->releasing = false;
-	sv->dirty = true;
+	service_changed(s);
 	if (r < 0)
 		log_error("%s: %s", s->unit->stem, err->text);
 }

@@ -172,7 +172,10 @@ enum service_outcome service_outcome(
 		return service->m.wanted ? outcome_of_start(service) : OUTCOME_OVERTAKEN;
 	if (service->m.state == SERVICE_UNKILLABLE)
 		return OUTCOME_FAILED;
-	return machine_alive(&service->m) || service->stop_queued ? OUTCOME_PENDING : OUTCOME_DONE;
+	/* With all that was lent to it back on the host. */
+	return machine_alive(&service->m) || service->stop_queued || service->releasing
+		       ? OUTCOME_PENDING
+		       : OUTCOME_DONE;
 }
 
 /* ---- what they are told ----------------------------------------------------------------------- */
