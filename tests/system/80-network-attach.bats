@@ -278,6 +278,7 @@ settings() {
 }
 
 # What a process has not got rid of when it dies the kernel goes on sending, for minutes, in its namespace.
+# bats test_tags=vm
 @test "macvlan: data that nobody takes keep no address from the next container" {
 	need_link macvlan
 	ip link add plant0 type veth peer name plant1
