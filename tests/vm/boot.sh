@@ -27,7 +27,7 @@ case $vmlinuz in
 *) qemu="qemu-system-x86_64 -cpu max" console=ttyS0 ;;
 esac
 # shellcheck disable=SC2086 # lists of words
-exec timeout "$seconds" $qemu -accel tcg,thread=multi -smp $cpus -m 1024 \
+exec timeout --foreground "$seconds" $qemu -accel tcg,thread=multi -smp $cpus -m 1024 \
 	-nodefaults -no-user-config -nographic -no-reboot -serial stdio -device virtio-rng-pci \
 	-kernel "$vmlinuz" -initrd "$initrd" \
 	-append "console=$console panic=-1 quiet loglevel=4 mitigations=off $append" $disks "$@" <"$input"
