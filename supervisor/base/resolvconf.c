@@ -34,7 +34,7 @@ static bool put_lines(const char *text, bool all, FILE *out)
 	return server;
 }
 
-/* One that is not there names nobody, nor does what is no file, or a book. */
+/* One that is not there names nobody, nor does what is no regular file, or too long for one. */
 static int read_lines(const char *path, char *text, size_t size, struct err *err)
 {
 	ssize_t n = file_read_at(AT_FDCWD, path, text, size);
