@@ -10,7 +10,7 @@ prepare() {
 
 in_front() { "$BERTH" --config "$UNITS" run --network none "$@"; }
 # typed SCRIPT WORDS…: berth run on a terminal, with what the script types; `up` in it waits until somebody
-# in the container has made /up/here.
+# in the container has made /up/here. No shell stays around it: Ctrl-C would be for that, too.
 typed() {
 	local script=$1
 	shift
@@ -18,7 +18,7 @@ typed() {
 	mkdir -p "$BATS_TEST_TMPDIR/up"
 	rm -f "$BATS_TEST_TMPDIR/up/here"
 	bash -c "up() { until [ -e '$BATS_TEST_TMPDIR/up/here' ]; do sleep 0.05; done; }; $script" |
-		TERM=xterm script -qec "stty rows 33 cols 44; '$BERTH' --config '$UNITS' run --network none -v '$BATS_TEST_TMPDIR/up:/up' $*" /dev/null
+		TERM=xterm script -qec "stty rows 33 cols 44; exec '$BERTH' --config '$UNITS' run --network none -v '$BATS_TEST_TMPDIR/up:/up' $*" /dev/null
 }
 
 @test "its exit code is the command's, or says why there is none" {

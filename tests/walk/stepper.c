@@ -2,8 +2,8 @@
  * Runs a command under ptrace and, at the k-th system call after a trigger, kills it or makes that
  * call fail.
  *
- *   stepper OUT -k K COMMAND…          SIGKILL to COMMAND before its k-th call (0: only counts)
- *   stepper OUT -k K -e ERRNO COMMAND… the k-th call made by COMMAND's children, before they exec,
+ *   stepper -k K OUT COMMAND…          SIGKILL to COMMAND before its k-th call (0: only counts)
+ *   stepper -k K -e ERRNO OUT COMMAND… the k-th call made by COMMAND's children, before they exec,
  *                                      returns -ERRNO instead of happening (0: only counts)
  *   -o: with -e, the calls of COMMAND itself are meant.
  *   ERRNO -9: instead of failing, that child is killed there; -1: the shell script OUT.do is run first,
@@ -11,7 +11,8 @@
  *   -n: the trigger is the start of COMMAND. Otherwise it is SIGUSR1, which may come again: it counts
  *   anew, and takes K and ERRNO from the file OUT.next when there is one.
  *
- * SIGUSR2 (again, if it comes too early) and the end write "pid=… calls=… hit=NAME" to OUT. The exit code says nothing.
+ * SIGUSR2 (again, if it comes too early) and the end write "pid=… calls=… hit=NAME" to OUT, NAME with "loader:" before
+ * it when the dynamic loader made the call. The exit code says nothing.
  */
 #include <elf.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +45,7 @@ static struct tracee {
 
 static volatile sig_atomic_t armed, triggered, asked;
 static long calls, target, error;
-static bool own;
+static bool own, at_start;
 static pid_t resident;
 static const char *out_path;
 static char hit[64] = "-";
@@ -98,11 +100,34 @@ static bool is_failable(long nr)
 	return true;
 }
 
-static void remember(long nr)
+/* Is the code at that address the dynamic loader's? */
+static bool is_loader(pid_t pid, uint64_t address)
 {
-	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)nr);
+	char line[512];
+	FILE *maps;
+	bool is = false;
 
-	(void)snprintf(hit, sizeof hit, "%s", name ? name : "unknown");
+	(void)snprintf(line, sizeof line, "/proc/%d/maps", (int)pid);
+	maps = fopen(line, "re");
+	while (maps && !is && fgets(line, sizeof line, maps)) {
+		char *rest = line;
+		uint64_t from = strtoull(line, &rest, 16);
+		uint64_t to = strtoull(rest + 1, NULL, 16);
+
+		is = address >= from && address < to && strstr(line, "/ld-");
+	}
+	if (maps)
+		(void)fclose(maps);
+	return is;
+}
+
+static void remember(pid_t pid, const struct __ptrace_syscall_info *call)
+{
+	char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)call->entry.nr);
+
+	(void)snprintf(hit, sizeof hit, "%s%s",
+		is_loader(pid, call->instruction_pointer) ? "loader:" : "",
+		name ? name : "unknown");
 	free(name);
 }
 
@@ -198,7 +223,7 @@ static void on_call(struct tracee *t)
 	calls++;
 	if (calls != target)
 		return;
-	remember(nr);
+	remember(t->pid, &info);
 	if (error == INSTEAD_KILL) {
 		(void)kill(t->pid, SIGKILL);
 	} else if (error == INSTEAD_RUN) {
@@ -224,8 +249,10 @@ static int on_stop(struct tracee *t, int status)
 	}
 	if (event == PTRACE_EVENT_EXEC) {
 		/* A payload is none of ours; nor are helpers that are programs of their own. */
-		if (t->pid == resident)
+		if (t->pid == resident) {
+			armed |= at_start;
 			return 0;
+		}
 		(void)ptrace(PTRACE_DETACH, t->pid, NULL, NULL);
 		t->pid = 0;
 		return -1;
@@ -278,7 +305,7 @@ int main(int argc, char **argv)
 		else if (c == 'e')
 			error = strtol(optarg, NULL, 10);
 		else if (c == 'n')
-			armed = 1;
+			at_start = true;
 		else if (c == 'o')
 			own = true;
 		else
