@@ -85,6 +85,8 @@ static _Noreturn void job_child(job_fn *work, const void *data, int words_fd)
 	int keep[] = { words_fd };
 
 	spawn_close_others(keep, 1);
+	/* A Ctrl-C at the supervisor's terminal is for the supervisor. */
+	(void)setsid();
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (work(data, &err) >= 0)

@@ -268,6 +268,24 @@ end_jobs() {
 	done
 }
 
+# A file system at $DEAD whose server never answers: who opens $DEAD/data waits. dead_ends: the server is
+# gone, and who waits is told.
+dead_begins() {
+	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
+	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
+	DEAD=$BATS_TEST_TMPDIR/dead
+	mkdir "$DEAD"
+	"$O/tests/hang" "$DEAD" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
+	DEAD_SERVER=$!
+	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
+}
+dead_ends() {
+	kill -KILL "$DEAD_SERVER"
+	wait "$DEAD_SERVER" 2>/dev/null || true
+	DEAD_SERVER=
+	umount "$DEAD" 2>/dev/null || umount -l "$DEAD"
+}
+
 # ---- every test -------------------------------------------------------------------------------
 
 setup() {
@@ -285,6 +303,7 @@ teardown() {
 	[ -n "${BATS_TEST_SKIPPED:-}" ] && [ -z "${SUPERVISOR:-}" ] && return 0
 	local bad=0
 	if declare -F finish >/dev/null; then finish; fi
+	[ -z "${DEAD_SERVER:-}" ] || dead_ends
 	stop_supervise || bad=1
 	end_jobs
 	leaks_after || bad=1

@@ -215,19 +215,14 @@ sleeper() {
 }
 
 @test "a volume on a file system that never answers stops nobody else" {
-	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
-	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
-	mkdir "$BATS_TEST_TMPDIR/dead"
-	"$O/tests/hang" "$BATS_TEST_TMPDIR/dead" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
-	hang=$!
-	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
+	dead_begins
 	sleeper well
 	unit stuck.container <<-EOT
 		[Container]
 		Rootfs=$ROOTS/busybox
 		Exec=sleep infinity
 		Network=none
-		Volume=$BATS_TEST_TMPDIR/dead/data:/data
+		Volume=$DEAD/data:/data
 		[Install]
 		WantedBy=default.target
 	EOT
@@ -245,10 +240,8 @@ sleeper() {
 	wait_for ready well
 	[ "$(pid_of well)" != "$pid" ]
 	# When the server is dead for good, what waited for it is told, and can be stopped.
-	kill -KILL "$hang"
-	wait "$hang" 2>/dev/null || true
+	dead_ends
 	wait_until 10 in_one_of "failed backoff inactive" stuck
-	umount "$BATS_TEST_TMPDIR/dead" 2>/dev/null || umount -l "$BATS_TEST_TMPDIR/dead"
 }
 
 @test "a oneshot job ends in done, and what requires it waits for that" {

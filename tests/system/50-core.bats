@@ -75,15 +75,10 @@ exec_batch() {
 # ---- starts at once -------------------------------------------------------------------------------
 
 @test "no more starts at once than processors, and a start that hangs holds nobody" {
-	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
-	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
-	mkdir "$BATS_TEST_TMPDIR/dead"
-	"$O/tests/hang" "$BATS_TEST_TMPDIR/dead" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
-	hang=$!
-	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
+	dead_begins
 	slots=$(nproc --all)
 	[ "$slots" -ge 2 ] || slots=2
-	for i in $(seq $((slots + 2))); do sleeper "a$i" "Volume=$BATS_TEST_TMPDIR/dead/data:/data"; done
+	for i in $(seq $((slots + 2))); do sleeper "a$i" "Volume=$DEAD/data:/data"; done
 	sleeper well
 	start_supervise
 	berth ps -a
@@ -91,9 +86,7 @@ exec_batch() {
 	wait_until 2 waits_for_its_turn
 	wait_for ready well 20
 	for i in $(seq $((slots + 2))); do wait_for starting "a$i"; done
-	kill -KILL "$hang"
-	wait "$hang" 2>/dev/null || true
-	umount "$BATS_TEST_TMPDIR/dead" 2>/dev/null || umount -l "$BATS_TEST_TMPDIR/dead"
+	dead_ends
 }
 waits_for_its_turn() { berth ps -a --json | grep -q 'for its turn'; }
 
@@ -189,6 +182,25 @@ switches() { awk '/^voluntary/ { print $2 }' "/proc/$SUPERVISOR/status"; }
 }
 
 # ---- the end --------------------------------------------------------------------------------------
+
+@test "Ctrl-C at a terminal is for the supervisor alone, not for a worker of it" {
+	dead_begins
+	sleeper web
+	start_supervise
+	wait_for ready web
+	ln -s "$DEAD/data" "$UNITS/more.container"
+	kill -HUP "$SUPERVISOR"
+	wait_until 5 reads_it
+	[ "$(cut -d' ' -f6 "/proc/$worker/stat")" = "$worker" ]
+	dead_ends
+}
+# The sixth of its stat is the session.
+reads_it() {
+	worker=$(pgrep -P "$SUPERVISOR" | while read -r pid; do
+		grep -qs 'fuse\|request_wait' "/proc/$pid/wchan" && echo "$pid"
+	done)
+	[ -n "$worker" ]
+}
 
 @test "SIGINT leaves no cgroup, also when the log writer takes its time" {
 	sleeper web

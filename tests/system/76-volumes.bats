@@ -17,14 +17,6 @@ prepare() {
 	chmod 2750 "$IMAGE/srv"
 	echo canary >"$CANARY/file"
 }
-finish() {
-	if [ -n "${HANG:-}" ]; then
-		kill -KILL "$HANG" 2>/dev/null || true
-		wait "$HANG" 2>/dev/null || true
-		umount -l "$BATS_TEST_TMPDIR/dead" 2>/dev/null || true
-	fi
-	stop_supervise
-}
 
 # container NAME LINE…: sleeps; the lines are of its [Container].
 container() {
@@ -455,14 +447,10 @@ not_mounted() { ! mounted "$1"; }
 
 # A server of FUSE that never answers, and a mount.TYPE that never ends.
 @test "a hanging mount stops nobody else, and is given up in time" {
-	[ -x "$O/tests/hang" ] || skip "no libfuse3 here when the tests were built"
-	[ -e /dev/fuse ] || skip "no /dev/fuse on this machine"
+	dead_begins
 	mnt=/tmp/m$BATS_TEST_NUMBER
-	mkdir -p "$mnt" "$BATS_TEST_TMPDIR/dead"
-	"$O/tests/hang" "$BATS_TEST_TMPDIR/dead" >"$BATS_TEST_TMPDIR/hang.log" 2>&1 3>&- 4>&- &
-	HANG=$!
-	wait_until 5 grep -q mounted "$BATS_TEST_TMPDIR/hang.log" || skip "FUSE cannot be mounted here"
-	mount_unit "$mnt/hung" What="$BATS_TEST_TMPDIR/dead/data" Options=bind TimeoutSec=1
+	mkdir -p "$mnt"
+	mount_unit "$mnt/hung" What="$DEAD/data" Options=bind TimeoutSec=1
 	hung=$MOUNT
 	container needs "Volume=$mnt/hung/x:/x"
 	container well
@@ -476,10 +464,7 @@ not_mounted() { ! mounted "$1"; }
 	pid=$(pid_of well)
 	berth restart well
 	[ "$(pid_of well)" != "$pid" ]
-	kill -KILL $HANG
-	wait $HANG 2>/dev/null || true
-	umount -l "$BATS_TEST_TMPDIR/dead" 2>/dev/null || true
-	HANG=
+	dead_ends
 	wait_for failed "$hung" 15
 	stop_supervise
 	rm -r "$mnt"
