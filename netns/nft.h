@@ -65,6 +65,8 @@ enum {
 	NFT_TYPE_PORT = 13,
 	NFT_TYPE_IFNAME = 41
 };
+/* Of a MAC address in a key: each field fills whole registers of 4 bytes. */
+enum { NFT_SIZE_ETHER = 8 };
 #define NFT_CONCAT2(a, b)    ((uint32_t)(a) << 6 | (uint32_t)(b))
 #define NFT_CONCAT3(a, b, c) (NFT_CONCAT2(a, b) << 6 | (uint32_t)(c))
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "netns/net.h"
+#include "netns/nft.h"
 #include "netns/nft_read.h"
 #include "supervisor/base/own.h"
 
@@ -97,22 +98,16 @@ static void render_host(const struct element *e, struct net_rule *ret)
 		port_at(e->key + size + 4));
 }
 
-static void render_mac(const struct element *e, struct net_rule *ret)
-{
-	const uint8_t *mac = e->key + IFNAMSIZ;
-
-	name_take(ret->ifname, e->key);
-	(void)snprintf(ret->text, sizeof ret->text, "%s is %02x:%02x:%02x:%02x:%02x:%02x",
-		ret->ifname, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-}
-
 static void render_own(const struct element *e, struct net_rule *ret)
 {
-	struct net_addr addr = addr_of(e->key + IFNAMSIZ, e->key_size - IFNAMSIZ);
+	const uint8_t *mac = e->key + IFNAMSIZ;
+	struct net_addr addr =
+		addr_of(mac + NFT_SIZE_ETHER, e->key_size - IFNAMSIZ - NFT_SIZE_ETHER);
 
 	name_take(ret->ifname, e->key);
-	(void)snprintf(ret->text, sizeof ret->text, "%s is %s", ret->ifname,
-		net_addr_print(&addr, false).text);
+	(void)snprintf(ret->text, sizeof ret->text, "%s is %s at %02x:%02x:%02x:%02x:%02x:%02x",
+		ret->ifname, net_addr_print(&addr, false).text, mac[0], mac[1], mac[2], mac[3],
+		mac[4], mac[5]);
 }
 
 static void render_filter(const struct element *e, struct net_rule *ret)
@@ -137,9 +132,8 @@ static const struct set {
 	{ NFPROTO_INET, "ports6_addr", 24, 20, "published", render_port },
 	{ NFPROTO_INET, "host4", 12, 0, "host", render_host },
 	{ NFPROTO_INET, "host6", 24, 0, "host", render_host },
-	{ NFPROTO_BRIDGE, "macs", IFNAMSIZ + 8, 0, "is", render_mac },
-	{ NFPROTO_BRIDGE, "addr4", IFNAMSIZ + 4, 0, "is", render_own },
-	{ NFPROTO_BRIDGE, "addr6", IFNAMSIZ + 16, 0, "is", render_own },
+	{ NFPROTO_BRIDGE, "addr4", IFNAMSIZ + NFT_SIZE_ETHER + 4, 0, "is", render_own },
+	{ NFPROTO_BRIDGE, "addr6", IFNAMSIZ + NFT_SIZE_ETHER + 16, 0, "is", render_own },
 	{ NFPROTO_BRIDGE, "filter_to", IFNAMSIZ, 0, "filtered", render_filter },
 	{ NFPROTO_BRIDGE, "filter_from", IFNAMSIZ, 0, "filtered", render_filter },
 };

@@ -210,8 +210,9 @@ static void write_guard(struct ruleset *rules)
 	/* Before a connection's answer is translated back to 127.0.0.1. */
 	nft_chain_add(nft, "guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW);
 	nft_rule_begin(nft, "guard");
-	nft_match_ifset(nft, NFT_META_IIFNAME, true, &set_bridges);
+	/* Every packet of the host comes by: first what is rare. */
 	nft_match_subnet(nft, false, &loopback4);
+	nft_match_ifset(nft, NFT_META_IIFNAME, true, &set_bridges);
 	nft_verdict(nft, NF_DROP, NULL);
 	nft_rule_end(nft);
 }

@@ -60,7 +60,7 @@ four='Subnet=10.41.0.0/24 Subnet=10.42.0.0/24 Gateway=10.42.0.254 Subnet=fd00:41
 	[ "$status" -ne 0 ]
 	inside a ip addr del 10.42.0.200/24 dev eth0
 	nft -j list set bridge "$(nft list tables | awk '/bridge/ { print $3 }')" addr4 |
-		jq -e '[.nftables[].set? // empty | .elem[].concat[1]] | length == 4 and any(. == "10.42.0.9")'
+		jq -e '[.nftables[].set? // empty | .elem[].concat[2]] | length == 4 and any(. == "10.42.0.9")'
 	for from in $(globals a); do
 		nft list ruleset inet | grep -F "${from%/*}" | grep -q 2222
 	done
