@@ -256,6 +256,8 @@ build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libberth.a
 fuzz: $(fuzz_bin) ## run each fuzzer for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(fuzz_bin)
 
+bench_bin := $(addprefix $(O)/bench/,start net empty respawn timed)
+
 # The drivers; `empty` is linked with every library of berth, used or not.
 $(O)/bench/start: $(O)/bench/start.o $(init_blob) $(O)/libberth.a
 	$(CC) $(LDHARDEN) $(LDFLAGS_$(MODE)) $(LDFLAGS) -o $@ $< $(init_blob) $(O)/libberth.a $(berth_libs)
@@ -269,7 +271,7 @@ $(O)/bench/empty: $(O)/bench/empty.o
 $(O)/bench/respawn $(O)/bench/timed: $(O)/bench/%: $(O)/bench/%.o
 	$(CC) -static -o $@ $<
 
-bench: all $(probe_bin) $(net_bin) $(addprefix $(O)/bench/,start net empty respawn timed) ## start, restart, rest and size, beside peers (root; docs/bench.md)
+bench: all $(probe_bin) $(net_bin) $(bench_bin) ## start, restart, rest and size, beside peers (root; docs/bench.md)
 	@bench/run $(O)
 
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, arrows, what each program links

@@ -12,6 +12,7 @@
 
 #include "netns/link.h"
 #include "netns/net.h"
+#include "netns/netns.h"
 #include "netns/nft.h"
 #include "supervisor/base/clock.h"
 #include "supervisor/base/own.h"

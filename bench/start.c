@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "netns/net.h"
+#include "netns/netns.h"
 #include "images/fsimage.h"
 #include "images/rootfs.h"
 #include "supervisor/base/clock.h"

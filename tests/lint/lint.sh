@@ -27,7 +27,8 @@ step shellcheck shellcheck $scripts
 # shellcheck disable=SC2086
 step cppcheck cppcheck --quiet --error-exitcode=1 -j"$(nproc)" --std=c11 --enable=warning,portability \
 	--inline-suppr --suppressions-list=tests/lint/cppcheck.suppress -I. $sources
-step build make -s all "$1/libberth.a" "$1/gen/berth.container.5" "$1/gen/berth.volume.5" "$1/gen/berth.image.5" compdb
+step build make -s all "$1/libberth.a" "$1/gen/berth.container.5" "$1/gen/berth.volume.5" "$1/gen/berth.image.5" compdb \
+	"$1/bench/start" "$1/bench/net" "$1/bench/empty" "$1/bench/respawn" "$1/bench/timed"
 step symbols tests/lint/symbols.sh "$1/libberth.a"
 step links tests/lint/links.sh "$1"
 step mandoc mandoc -Tlint -W warning docs/*.[18] "$1"/gen/berth.*.5
